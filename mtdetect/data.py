@@ -1,0 +1,63 @@
+"""The data that models are trained, calibrated and evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtdetect.artifacts import RULES, find_artifacts
+from mtdetect.text import split_sentences
+
+__all__ = ["DataError", "read_rows", "rule_columns", "rule_matrix", "sentences_of"]
+
+
+class DataError(ValueError):
+    """Training or evaluation data that are missing or of another shape."""
+
+
+def read_rows(data: Path, name: str) -> list[dict[str, Any]]:
+    """Return the rows of ``data/name.parquet``.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or cannot be read.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError("training and evaluation need: pip install 'mtdetect[train]'") from error
+    path = data / f"{name}.parquet"
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    return rows
+
+
+def sentences_of(row: dict[str, Any]) -> list[str]:
+    """Return the sentences of an article row, given or split."""
+    return list(row["sentences"] or ()) or [row["text"][a:b] for a, b in split_sentences(row["text"] or "")]
+
+
+def rule_columns() -> list[tuple[str, str]]:
+    """Return the columns of rule evidence: category and strength."""
+    return [(rule.category, strength) for rule in RULES for strength in ("strong", "weak")]
+
+
+def rule_matrix(articles: Iterable[Sequence[str]]) -> NDArray[np.bool_]:
+    """Return which rule hits which sentence, the sentences of all articles one after the other."""
+    column = {key: i for i, key in enumerate(rule_columns())}
+    parts = []
+    for sentences in articles:
+        hits = np.zeros((len(sentences), len(column)), bool)
+        ends = np.cumsum([len(sentence) + 1 for sentence in sentences])
+        for item in find_artifacts("\n".join(sentences)):
+            owner = np.searchsorted(ends, [item.start, item.end - 1], side="right")
+            hits[owner[0] : owner[1] + 1, column[item.category, item.strength]] = True
+        parts.append(hits)
+    return np.concatenate(parts) if parts else np.zeros((0, len(column)), bool)

@@ -1,0 +1,357 @@
+"""The detector: from text to sentences with evidence, and to the quality of the article."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtdetect.artifacts import find_artifacts, spun_synonym
+from mtdetect.classifier import FastClassifier, ModelError, article_features, sigmoid
+from mtdetect.features import MAX_CHARS, Grams, extract
+from mtdetect.residue import page_residue
+from mtdetect.text import looks_english, split_sentences
+from mtdetect.types import ArticleScore, Evidence, SentenceScore
+from mtdetect.version import __version__
+
+__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "model_folder"]
+
+DEFAULT_POINT = "fpr_1"
+MIN_WORDS = 25
+"""An article of fewer words gets no quality."""
+_NAMES = {"fast": "fast-v1"}
+_BATCH_CHARS = 100_000
+_PHRASING = "unnatural_phrasing"
+_WORD = re.compile(r"\S+")
+F64 = NDArray[np.float64]
+
+
+class _Draft(NamedTuple):
+    """An article on its way: what is known before the classifier has seen it."""
+
+    text: str
+    spans: list[tuple[int, int]]
+    evidence: list[Evidence]
+    residue: tuple[Evidence, ...]
+    reason: str | None
+
+
+def model_folder(name: str | Path) -> Path:
+    """Return the folder of a model.
+
+    Parameters
+    ----------
+    name : str or Path
+        ``"fast"``, the name of a shipped model such as ``"fast-v1"``, or a folder.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model; the message says what was looked for, and where.
+    """
+    package = Path(__file__).parent
+    places = [Path(name), *(root / "models" / _NAMES.get(str(name), name) for root in (package, package.parent))]
+    for place in places:
+        if (place / "config.json").is_file():
+            return place
+    raise ModelError(f"no model {str(name)!r}: no config.json in {', '.join(map(str, places))}")
+
+
+class Detector:
+    """Finds machine-translation artifacts in English news.
+
+    Use `from_pretrained` to get one. A detector keeps no state between articles: the same text gets the same
+    scores, whatever was scored before or beside it.
+
+    Parameters
+    ----------
+    classifier : FastClassifier
+        The trained model.
+    point : str
+        Name of the operating point, such as ``"fpr_1"``.
+
+    Examples
+    --------
+    >>> from mtdetect import Detector
+    >>> detector = Detector.from_pretrained("fast")
+    >>> article = detector.score("He was killed in a drone. He hits.")
+    >>> article.sentences[1].flagged
+    True
+    """
+
+    def __init__(self, classifier: FastClassifier, point: str = DEFAULT_POINT) -> None:
+        self.classifier = classifier
+        self.point = point
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path = "fast", *, point: str = DEFAULT_POINT) -> Detector:
+        """Load a model.
+
+        Parameters
+        ----------
+        name : str or Path
+            ``"fast"`` or a model folder.
+        point : str
+            Name of the operating point: ``"fpr_0.1"``, ``"fpr_1"`` or ``"fpr_5"``.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, it is damaged, or has no such operating point.
+        """
+        classifier = FastClassifier.load(model_folder(name))
+        if point not in classifier.points:
+            raise ModelError(f"no operating point {point!r}; this model has {', '.join(classifier.points)}")
+        return cls(classifier, point)
+
+    def score(self, text: str) -> ArticleScore:
+        """Score one article.
+
+        Parameters
+        ----------
+        text : str
+            The article, verbatim; all offsets index it.
+
+        Returns
+        -------
+        ArticleScore
+        """
+        return self._judge([self._draft(text)])[0]
+
+    def score_sentences(self, sentences: Sequence[str]) -> ArticleScore:
+        r"""Score an article that is already split; every sentence is judged, page residue too.
+
+        Parameters
+        ----------
+        sentences : sequence of str
+            Offsets refer to ``"\n".join(sentences)``.
+
+        Returns
+        -------
+        ArticleScore
+        """
+        text = "\n".join(sentences)
+        ends = np.cumsum([len(sentence) + 1 for sentence in sentences]).tolist()
+        spans = [(end - len(sentence) - 1, end - 1) for end, sentence in zip(ends, sentences, strict=True)]
+        return self._judge([self._draft(text, spans)])[0]
+
+    def score_many(self, texts: Iterable[str]) -> Iterator[ArticleScore]:
+        """Score articles lazily, in order, in batches inside.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            Any number of articles.
+
+        Yields
+        ------
+        ArticleScore
+            One for each text, the same as from `score`.
+        """
+        batch: list[_Draft] = []
+        size = 0
+        for text in texts:
+            batch.append(self._draft(text))
+            size += len(text)
+            if size >= _BATCH_CHARS or len(batch) >= 1000:
+                yield from self._judge(batch)
+                batch, size = [], 0
+        yield from self._judge(batch)
+
+    @cached_property
+    def _signature(self) -> str:
+        config = self.classifier.config
+        model = f"{config['name']}@{self.classifier.digest}"
+        return f"mtdetect:{__version__}|model:{model}|op:{self.point}|min_words:{MIN_WORDS}"
+
+    @cached_property
+    def _phrases(self) -> tuple[NDArray[np.bool_], frozenset[int], frozenset[int]]:
+        arrays = self.classifier.arrays
+        starts = np.zeros(1 << 16, bool)
+        starts[arrays["spun_starts"] >> np.uint32(16)] = True
+        return starts, frozenset(arrays["spun_starts"].tolist()), frozenset(arrays["spun"].tolist())
+
+    @staticmethod
+    def _draft(text: str, spans: list[tuple[int, int]] | None = None) -> _Draft:
+        if not isinstance(text, str):
+            raise TypeError(f"text is {type(text).__name__}, not str")
+        residue: tuple[Evidence, ...] = ()
+        if spans is None:
+            residue = tuple(page_residue(text))
+            spans = split_sentences(text)
+            if residue:
+                outside = _Outside(residue)
+                spans = [span for span in spans if outside(*span)]
+        words = len(text.split()) - sum(len(text[item.start : item.end].split()) for item in residue)
+        reason = None
+        if not words:
+            return _Draft(text, [], [], residue, "no sentences")
+        if not looks_english(text):
+            reason = "not English" if any(map(str.isalpha, text)) else "no sentences"
+            return _Draft(text, [], [], residue, reason)
+        if words < MIN_WORDS:
+            reason = f"too short: {words} words, {MIN_WORDS} needed"
+        evidence = find_artifacts(text)
+        if residue:
+            evidence = [item for item in evidence if outside(item.start, item.end)]
+        return _Draft(text, spans, evidence, residue, reason)
+
+    def _judge(self, drafts: list[_Draft]) -> list[ArticleScore]:
+        texts = [draft.text[start:end] for draft in drafts for start, end in draft.spans]
+        if not texts:
+            return [self._article(draft, (), None, None) for draft in drafts]
+        starts = [start for draft in drafts for start, _ in draft.spans]
+        evidence: dict[int, list[Evidence]] = {}  # of the sentences that have any
+        first = 0
+        for draft in drafts:
+            _assign(draft, first, evidence)
+            first += len(draft.spans)
+        z = np.concatenate([self._logits(texts, chunk, evidence, starts) for chunk in _chunks(texts)], axis=1)
+        config = self.classifier.config
+        mt = sigmoid(config["mt"]["sentence"]["intercept"] + config["mt"]["sentence"]["slope"] * z[0])
+        scale = config["quality"]["sentence"]
+        clean = sigmoid(scale["intercept"] + scale["slope"] * z[1])
+        strong, weak = np.zeros((2, len(texts)), bool)
+        for i, items in evidence.items():
+            strong[i] = any(item.strength == "strong" for item in items)
+            weak[i] = any(item.strength == "weak" for item in items)
+        loosest = min(point.sentence for point in self.classifier.points.values())
+        self._explain(texts, np.flatnonzero(mt >= loosest), evidence, starts)
+
+        point = self.classifier.points[self.point]
+        flagged = strong | (mt >= point.sentence)
+        columns = zip(texts, mt.tolist(), (100 * clean).tolist(), flagged.tolist(), strict=True)
+        sentences = [
+            SentenceScore(starts[i], starts[i] + len(column[0]), *column, _ordered(evidence.get(i)))
+            for i, column in enumerate(columns)
+        ]
+        sizes = np.array([len(draft.spans) for draft in drafts])
+        ends = np.cumsum(sizes)
+        begins = (ends - sizes)[sizes > 0]
+        fitted = config["quality"]["article"]
+        features = article_features(1 - clean, strong, weak, begins)
+        quality = np.full(len(drafts), np.nan)
+        quality[sizes > 0] = 100 * sigmoid(fitted["intercept"] + features @ np.array(fitted["weights"]))
+        fitted = config["mt"]["article"]
+        mt_score = np.full(len(drafts), np.nan)
+        means = np.add.reduceat(z[0], begins) / sizes[sizes > 0]
+        mt_score[sizes > 0] = sigmoid(fitted["intercept"] + fitted["slope"] * means)
+        rows = zip(drafts, ends - sizes, ends, quality.tolist(), mt_score.tolist(), strict=True)
+        return [self._article(draft, tuple(sentences[a:b]), q, mt) for draft, a, b, q, mt in rows]
+
+    def _article(
+        self, draft: _Draft, sentences: tuple[SentenceScore, ...], quality: float | None, mt_score: float | None
+    ) -> ArticleScore:
+        if draft.reason is not None:
+            quality = mt_score = None
+        points = self.classifier.points
+        return ArticleScore(
+            quality, mt_score, draft.reason, sentences, draft.residue, self._signature, points[self.point], points
+        )
+
+    def _logits(self, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]) -> F64:
+        grams = extract([texts[i] for i in chunk])
+        self._add_spun(grams, texts, chunk, evidence, starts)
+        hits = np.zeros((len(chunk), len(self._rules)), bool)
+        for i in chunk:
+            for item in evidence.get(i, ()):
+                if (column := self._rules.get((item.category, item.strength))) is not None:
+                    hits[i - chunk.start, column] = True
+        return self.classifier.logits(grams, hits)
+
+    @cached_property
+    def _rules(self) -> dict[tuple[str, str], int]:
+        return {(category, strength): i for i, (category, strength) in enumerate(self.classifier.config["rules"])}
+
+    def _add_spun(
+        self, grams: Grams, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]
+    ) -> None:
+        """Add tortured phrases to the evidence: hashes of their first words tell where to look."""
+        begins, first_words, phrases = self._phrases
+        for kind in ("word2", "word3"):
+            block = grams.blocks[kind]
+            for i in np.flatnonzero(begins[block.key >> np.uint32(16)]):
+                if int(block.key[i]) in first_words:
+                    sentence = int(np.searchsorted(grams.first, block.start[i], side="right")) - 1 + chunk.start
+                    spot = int(grams.origin[block.start[i]])
+                    found = spun_synonym(texts[sentence], spot, phrases) if spot >= 0 else None
+                    if found and not any(item.category == found.category for item in evidence.get(sentence, ())):
+                        evidence.setdefault(sentence, []).append(_moved(found, starts[sentence]))
+
+    def _explain(
+        self, texts: list[str], which: NDArray[np.int64], evidence: dict[int, list[Evidence]], starts: list[int]
+    ) -> None:
+        """Add the words that speak most for a machine, for every sentence that some operating point flags."""
+        if not len(which):
+            return
+        spread = self.classifier.contributions([texts[i] for i in which])
+        for i, values in zip(which.tolist(), spread, strict=True):
+            span = _most_machine_like(texts[i], values)
+            message = "wording more usual in machine translation than in human English"
+            items = evidence.setdefault(i, [])
+            items.append(Evidence(starts[i] + span[0], starts[i] + span[1], _PHRASING, message, "weak", "model"))
+
+
+class _Outside:
+    """Tells whether a span touches none of the given ones, which are ordered."""
+
+    def __init__(self, spans: Sequence[Evidence]) -> None:
+        self.starts = [span.start for span in spans]
+        self.ends = [span.end for span in spans]
+
+    def __call__(self, start: int, end: int) -> bool:
+        i = bisect_right(self.ends, start)
+        return i == len(self.starts) or self.starts[i] >= end
+
+
+def _assign(draft: _Draft, first: int, evidence: dict[int, list[Evidence]]) -> None:
+    """Give evidence to its sentences, counted from `first`; what reaches over several belongs to each."""
+    starts = [start for start, _ in draft.spans] if draft.evidence else []
+    for item in draft.evidence:
+        for i in range(max(bisect_right(starts, item.start) - 1, 0), bisect_left(starts, item.end)):
+            if draft.spans[i][1] > item.start:
+                evidence.setdefault(first + i, []).append(item)
+
+
+def _chunks(texts: list[str]) -> Iterator[range]:
+    """Cut a batch into pieces of bounded size, so that memory stays flat however long an article is."""
+    begin = size = 0
+    for i, text in enumerate(texts):
+        size += min(len(text), MAX_CHARS)
+        if size >= _BATCH_CHARS:
+            yield range(begin, i + 1)
+            begin, size = i + 1, 0
+    if begin < len(texts):
+        yield range(begin, len(texts))
+
+
+def _ordered(items: list[Evidence] | None) -> tuple[Evidence, ...]:
+    return tuple(sorted(items, key=lambda item: (item.start, item.end, item.category))) if items else ()
+
+
+def _moved(item: Evidence, offset: int) -> Evidence:
+    return replace(item, start=item.start + offset, end=item.end + offset)
+
+
+def _most_machine_like(text: str, values: F64) -> tuple[int, int]:
+    """Return the run of words with the largest sum of contributions above the mean of the sentence."""
+    words = [match.span() for match in _WORD.finditer(text, 0, MAX_CHARS)]
+    if not words:
+        return 0, len(text)
+    sums = np.add.reduceat(values[: words[-1][1]], [start for start, _ in words])
+    sums = sums - sums.mean()
+    best, total, begin, span = -np.inf, 0.0, 0, (0, 0)
+    for i, value in enumerate(sums.tolist()):
+        if total <= 0:
+            total, begin = 0.0, i
+        total += value
+        if total > best:
+            best, span = total, (begin, i)
+    return words[span[0]][0], words[span[1]][1]

@@ -1,0 +1,300 @@
+"""The figures behind a model: matched, by source, with bootstrap intervals over documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtdetect.data import read_rows
+from mtdetect.detector import Detector
+from mtdetect.types import ArticleScore
+
+__all__ = ["auroc", "evaluate", "tables"]
+
+MIN_ARTICLES = 15
+_RESAMPLES = 500
+F64 = NDArray[np.float64]
+B = NDArray[np.bool_]
+
+
+def auroc(machine: B, scores: F64, weight: F64 | None = None) -> float:
+    """Return the area under the ROC curve: how often a machine text scores above a human one; ties count half.
+
+    Parameters
+    ----------
+    machine : ndarray of bool, shape (n,)
+        Which texts are machine-translated.
+    scores : ndarray of shape (n,)
+        Higher is more machine-like.
+    weight : ndarray of shape (n,), optional
+        How often each text counts.
+
+    Returns
+    -------
+    float
+        NaN if a side is empty.
+    """
+    weight = np.ones(len(scores)) if weight is None else weight
+    rank = np.unique(scores, return_inverse=True)[1]
+    positive = np.bincount(rank, weight * machine)
+    negative = np.bincount(rank, weight * ~machine, len(positive))
+    pairs = positive.sum() * negative.sum()
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / pairs) if pairs else float("nan")
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The dev articles as the detector saw them, one row each; sentences point back to their article."""
+
+    source: NDArray[np.str_]
+    label: NDArray[np.str_]
+    pair: NDArray[np.str_]
+    group: NDArray[np.int64]
+    quality: F64
+    mt_score: F64
+    owner: NDArray[np.int64]
+    sentence: F64
+    flagged: dict[str, B]
+
+    @classmethod
+    def score(cls, detector: Detector, rows: list[dict[str, Any]]) -> _Scored:
+        articles: list[ArticleScore] = []
+        plain = iter(detector.score_many(row["text"] for row in rows if not row["sentences"]))
+        for row in rows:
+            articles.append(detector.score_sentences(row["sentences"]) if row["sentences"] else next(plain))
+        sizes = [article.n_sentences for article in articles]
+        points = list(detector.classifier.points)
+        flagged = {
+            name: np.array([s.flagged for article in articles for s in article.at(name).sentences], bool)
+            for name in points
+        }
+
+        def column(name: str) -> NDArray[np.str_]:
+            return np.array([str(row[name]) for row in rows])
+
+        return cls(
+            column("source"),
+            column("label"),
+            column("lang_pair"),
+            np.unique(column("group"), return_inverse=True)[1],
+            np.array([article.quality for article in articles], float),
+            np.array([article.mt_score for article in articles], float),
+            np.repeat(np.arange(len(rows)), sizes),
+            np.array([s.mt_score for article in articles for s in article.sentences]),
+            flagged,
+        )
+
+
+def _resampled(group: NDArray[np.int64], rng: np.random.Generator) -> F64:
+    """Return how often each item counts when groups are drawn with replacement."""
+    _, place = np.unique(group, return_inverse=True)
+    n = place.max() + 1
+    return np.bincount(rng.integers(n, size=n), minlength=n)[place].astype(float)
+
+
+def _interval(value: float, samples: Sequence[float]) -> dict[str, float]:
+    low, high = np.nanpercentile(samples, [2.5, 97.5])
+    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def _bootstrap(
+    groups: Sequence[NDArray[np.int64]], figure: Callable[[Sequence[F64 | None]], float], seed: int = 0
+) -> dict[str, float]:
+    """Return a figure over several parts, with an interval from drawing the groups of each part again."""
+    rng = np.random.default_rng(seed)
+    samples = [figure([_resampled(group, rng) for group in groups]) for _ in range(_RESAMPLES)]
+    return _interval(figure([None] * len(groups)), samples)
+
+
+def _matched(scored: _Scored, source: str, level: str) -> dict[str, Any]:
+    """Return the mean over language pairs of the AUROC of `mt` against `ht`, or `human` where there is no `ht`."""
+    human = "ht" if "ht" in scored.label[scored.source == source] else "human"
+    parts, names = [], []
+    for pair in np.unique(scored.pair[scored.source == source]):
+        use = (scored.source == source) & (scored.pair == pair) & ~np.isnan(scored.mt_score)
+        machine, other = use & (scored.label == "mt"), use & (scored.label == human)
+        if min(machine.sum(), other.sum()) < MIN_ARTICLES:
+            continue
+        names.append(str(pair))
+        if level == "article":
+            which = np.flatnonzero(machine | other)
+            parts.append((machine[which], scored.mt_score[which], scored.group[which]))
+        else:
+            which = np.flatnonzero((machine | other)[scored.owner])
+            owner = scored.owner[which]
+            parts.append((machine[owner], scored.sentence[which], scored.group[owner]))
+    if not parts:
+        return {}
+    result: dict[str, Any] = _bootstrap(
+        [group for _, _, group in parts],
+        lambda weights: float(np.mean([auroc(m, s, w) for (m, s, _), w in zip(parts, weights, strict=True)])),
+    )
+    return result | {"pairs": {name: round(auroc(m, s), 3) for name, (m, s, _) in zip(names, parts, strict=True)}}
+
+
+def _rate(hit: B, group: NDArray[np.int64]) -> dict[str, Any]:
+    def share(weights: Sequence[F64 | None]) -> float:
+        weight = np.ones(len(hit)) if weights[0] is None else weights[0]
+        return float(weight @ hit / weight.sum())
+
+    return _bootstrap([group], share) | {"n": len(hit)}
+
+
+def _spearman(x: F64, y: F64, group: NDArray[np.int64]) -> dict[str, Any]:
+    from scipy.stats import spearmanr
+
+    def correlation(weights: Sequence[F64 | None]) -> float:
+        which = np.arange(len(x)) if weights[0] is None else np.repeat(np.arange(len(x)), weights[0].astype(int))
+        return float(spearmanr(x[which], y[which])[0])
+
+    return _bootstrap([group], correlation) | {"n": len(x)}
+
+
+def _judgements(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    articles = [detector.score_sentences([row["text"]]) for row in rows]
+    n_rows = len(rows)
+    rows = [row for row, article in zip(rows, articles, strict=True) if article.sentences]
+    quality = np.array([article.sentences[0].quality for article in articles if article.sentences])
+    score = np.array([row["score_raw"] for row in rows], float)
+    group = np.unique([row["group"] for row in rows], return_inverse=True)[1]
+    kind = np.array([f"{row['kind']} {row['lang_pair']}" for row in rows])
+    result = {}
+    for name in np.unique(kind):
+        use = kind == name
+        result[str(name)] = _spearman(quality[use], score[use], group[use])
+    da = [entry["value"] for name, entry in result.items() if name.startswith("mlqe-da")]
+    return {"sentence": result, "mlqe-da mean": round(float(np.mean(da)), 4), "not judged": n_rows - len(rows)}
+
+
+def _spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    """Compare evidence with the spans that people marked, over characters; annotators of one text are joined."""
+    marked: dict[tuple[str, str], B] = {}
+    for row in rows:
+        if row["source"] == source and row["label"] == "mt" and row["text"]:
+            gold = marked.setdefault((row["group"], row["text"]), np.zeros(len(row["text"]), bool))
+            for span in row["spans"]:
+                gold[span["start"] : span["end"]] = True
+    counts = []
+    for (_, text), gold in marked.items():
+        found = np.zeros(len(text), bool)
+        for sentence in detector.score_sentences([text]).sentences:
+            for item in sentence.evidence:
+                found[item.start : item.end] = True
+        counts.append([(gold & found).sum(), (~gold & found).sum(), (gold & ~found).sum(), (~gold & ~found).sum()])
+    table = np.array(counts, float)
+    group = np.unique([name for name, _ in marked], return_inverse=True)[1]
+
+    def figure(compute: Callable[[F64], float]) -> dict[str, float]:
+        return _bootstrap([group], lambda w: compute(table.sum(axis=0) if w[0] is None else w[0] @ table))
+
+    def correlation(t: F64) -> float:
+        tp, fp, fn, tn = t
+        return float((tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+    return {
+        "matthews": figure(correlation),
+        "precision": figure(lambda t: float(t[0] / (t[0] + t[1]))),
+        "recall": figure(lambda t: float(t[0] / (t[0] + t[2]))),
+        "texts": len(table),
+    }
+
+
+def evaluate(detector: Detector, data: Path, log: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Measure a detector on the dev split.
+
+    Parameters
+    ----------
+    detector : Detector
+        At the operating point that spans are taken from.
+    data : Path
+        Folder with ``articles_dev``, ``judgements_dev`` and ``spans_dev``.
+    log : callable
+        Called with a line at each step.
+
+    Returns
+    -------
+    dict
+        Plain JSON types; every figure has ``value`` and a 95 % interval, ``low`` to ``high``, from drawing
+        documents again.
+
+    Raises
+    ------
+    DataError
+        If the data are missing.
+    """
+    rows = [row for row in read_rows(data, "articles_dev") if row["text"] or row["sentences"]]
+    scored = _Scored.score(detector, rows)
+    log(f"scored {len(rows)} articles, {len(scored.sentence)} sentences")
+    sources = [str(name) for name in np.unique(scored.source)]
+    with_mt = [name for name in sources if "mt" in scored.label[scored.source == name]]
+    matched = {level: {name: _matched(scored, name, level) for name in with_mt} for level in ("article", "sentence")}
+    log("matched figures: done")
+    flags: dict[str, Any] = {}
+    low_quality: dict[str, Any] = {}
+    for name in sources:
+        for label in np.unique(scored.label[scored.source == name]):
+            use = (scored.source == name) & (scored.label == label)
+            which = use[scored.owner]
+            group = scored.group[scored.owner][which]
+            flags[f"{name} {label}"] = {point: _rate(hit[which], group) for point, hit in scored.flagged.items()}
+            judged = use & ~np.isnan(scored.quality)
+            below = _rate(scored.quality[judged] < 50, scored.group[judged])
+            median = round(float(np.median(scored.quality[judged])), 2)
+            low_quality[f"{name} {label}"] = below | {"median": median, "not judged": int((use & ~judged).sum())}
+    log("rates: done")
+    spans = read_rows(data, "spans_dev")
+    return {
+        "signature": detector.score("").signature,
+        "matched auroc": matched,
+        "sentences flagged": flags,
+        "quality below 50": low_quality,
+        "quality against judgement": _judgements(detector, read_rows(data, "judgements_dev")),
+        "spans": {source: _spans(detector, spans, source) for source in ("mlqe_pe", "mqm")},
+    }
+
+
+def _cell(figure: dict[str, Any], percent: bool = False) -> str:
+    factor, digits = (100, 2) if percent else (1, 3)
+    value, low, high = (f"{factor * figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def tables(metrics: dict[str, Any]) -> str:
+    """Return the figures as Markdown tables."""
+    lines = [
+        f"signature: `{metrics['signature']}`",
+        "",
+        "| matched AUROC | article | sentence |",
+        "| --- | --- | --- |",
+    ]
+    for name, figure in metrics["matched auroc"]["article"].items():
+        if figure:
+            lines.append(f"| {name} | {_cell(figure)} | {_cell(metrics['matched auroc']['sentence'][name])} |")
+    flags = metrics["sentences flagged"]
+    points = list(next(iter(flags.values())))
+    lines += ["", f"| sentences flagged, % | {' | '.join(points)} | n |", "| --- " * (len(points) + 2) + "|"]
+    for name, rates in flags.items():
+        cells = " | ".join(_cell(rates[point], percent=True) for point in points)
+        lines.append(f"| {name} | {cells} | {rates[points[0]]['n']} |")
+    human = [rates for name, rates in flags.items() if name.endswith(" human")]
+    worst = [f"{100 * max(rates[point]['value'] for rates in human):.2f}" for point in points]
+    lines.append(f"| worst human source | {' | '.join(worst)} | |")
+    lines += ["", "| articles | quality below 50, % | median | n | not judged |", "| --- | --- | --- | --- | --- |"]
+    for name, rate in metrics["quality below 50"].items():
+        lines.append(
+            f"| {name} | {_cell(rate, percent=True)} | {rate['median']} | {rate['n']} | {rate['not judged']} |"
+        )
+    judged = metrics["quality against judgement"]
+    lines += ["", "| quality against human judgement | Spearman | n |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {_cell(figure)} | {figure['n']} |" for name, figure in judged["sentence"].items()]
+    lines.append(f"| mean over mlqe-da pairs | {judged['mlqe-da mean']:.3f} | |")
+    lines += ["", "| evidence spans, characters | Matthews | precision | recall |", "| --- | --- | --- | --- |"]
+    for name, figures in metrics["spans"].items():
+        lines.append(f"| {name} | {' | '.join(_cell(figures[key]) for key in ('matthews', 'precision', 'recall'))} |")
+    return "\n".join(lines)

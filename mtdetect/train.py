@@ -1,0 +1,317 @@
+"""Training of the `fast` model on matched data: machine against human versions of the same documents."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mtdetect.calibrate import calibrate
+from mtdetect.classifier import (
+    CHAR_BITS,
+    FAMILIAR_BITS,
+    FAMILIAR_KINDS,
+    HEADS,
+    LENGTH_POWER,
+    LEVELS,
+    FastClassifier,
+    char_slot,
+    familiar_slot,
+    slot,
+)
+from mtdetect.data import DataError, read_rows, rule_columns, rule_matrix, sentences_of
+from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
+
+__all__ = ["train_fast"]
+
+MATCHED = ("wmt_mt", "wmt_ref", "wmt2021", "llm_mt", "htvsmt")
+_CHUNK = 4000
+_SYSTEMS = 4
+_SAMPLE = 2000
+_CHAR_SCALE, _LEVEL_SCALE = 0.5, 0.2  # relative to word n-grams, in the quality head
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The n-grams of many sentences: for each kind, the sentence and the key of each."""
+
+    of: dict[str, tuple[NDArray[np.int32], NDArray[np.uint32]]]
+    n_tokens: I64
+
+    @classmethod
+    def extract(cls, sentences: Sequence[str], kinds: Iterable[str]) -> _Keys:
+        parts: dict[str, list[tuple[NDArray[np.int32], NDArray[np.uint32]]]] = {kind: [] for kind in kinds}
+        n_tokens = []
+        for begin in range(0, len(sentences), _CHUNK):
+            grams = extract(sentences[begin : begin + _CHUNK])
+            n_tokens.append(grams.n_tokens)
+            for kind, part in parts.items():
+                block = grams.blocks[kind]
+                counts = np.diff(np.append(block.first, len(block.key)))
+                owner = np.repeat(np.arange(begin, begin + len(counts), dtype=np.int32), counts)
+                part.append((owner[block.key != 0], block.key[block.key != 0]))
+        joined = {
+            kind: (np.concatenate([owner for owner, _ in part]), np.concatenate([key for _, key in part]))
+            for kind, part in parts.items()
+        }
+        return cls(joined, np.concatenate(n_tokens))
+
+    def vocabulary(self, kind: str, groups: I64, at_least: int) -> tuple[NDArray[np.uint32], I64]:
+        """Return the keys that occur in enough groups, and in how many."""
+        owner, key = self.of[kind]
+        pairs = np.unique(key.astype(np.uint64) << np.uint64(32) | groups[owner].astype(np.uint64))
+        keys, counts = np.unique((pairs >> np.uint64(32)).astype(np.uint32), return_counts=True)
+        return keys[counts >= at_least], counts[counts >= at_least]
+
+    def matrix(self, model: FastClassifier, head: str, kinds: Iterable[str]) -> Any:
+        """Return counts over a power of the number of tokens: sparse, (n_sentences, 1 + n_features + n_chars)."""
+        from scipy import sparse
+
+        rows, columns, values = [], [], []
+        for kind in kinds:
+            owner, key = self.of[kind]
+            if kind in CHAR_KINDS:
+                row = char_slot(key) + np.uint32(len(model.arrays["keys"]) + 1)
+            else:
+                row = model.rows(key)
+                owner, row = owner[row > 0], row[row > 0]
+            rows.append(owner)
+            columns.append(row.astype(np.int32))
+            scale = _CHAR_SCALE if kind in CHAR_KINDS else 1.0
+            values.append(scale / self.n_tokens[owner] ** LENGTH_POWER[head])
+        shape = (len(self.n_tokens), len(model.arrays["keys"]) + 1 + len(model.arrays["chars"]))
+        return sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+
+    def levels(self, model: FastClassifier) -> F64:
+        """Return the share of each level of familiarity, shape (n_sentences, 3 * 9)."""
+        n = len(self.n_tokens)
+        parts = []
+        for kind in FAMILIAR_KINDS:
+            owner, key = self.of[kind]
+            place = owner.astype(np.int64) * LEVELS + model.familiarity(key)
+            parts.append(np.bincount(place, minlength=n * LEVELS).reshape(n, LEVELS))
+        return np.hstack(parts) / self.n_tokens[:, None]
+
+
+def _matched_rows(articles: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Return the documents that have both a machine and a human version, some systems of each."""
+    sources: dict[str, list[dict[str, Any]]] = {}
+    for row in articles:
+        if row["source"] in MATCHED:
+            sources.setdefault(row["group"], []).append(row)
+    kept = []
+    for group in sources.values():
+        if {row["label"] == "mt" for row in group} == {True, False}:
+            old = [row for row in group if row["source"] == "wmt_mt"]
+            chosen = [old[i] for i in sorted(rng.permutation(len(old))[:_SYSTEMS])]
+            kept += [row for row in group if row["source"] != "wmt_mt"] + chosen
+    return kept
+
+
+def _group_weights(rows: list[dict[str, Any]], groups: I64, machine: NDArray[np.bool_]) -> F64:
+    """Weigh both sides of a document alike, and documents by how near their systems are to those of today."""
+    side = groups * 2 + machine
+    era = [
+        8.0
+        if row["source"] in ("wmt2021", "llm_mt")
+        else 2.0
+        if row["source"] != "htvsmt" and row["year"] >= 2014
+        else 1.0
+        for row in rows
+    ]
+    return np.array(era) / np.bincount(side)[side]
+
+
+def _judgement_targets(judged: list[dict[str, Any]], spans: list[dict[str, Any]]) -> F64:
+    """Return human judgements, in standard deviations within their kind and language pair, higher is cleaner.
+
+    Where a post-editor worked on the same sentence, the share of edits says the same in another way: 30 % of it.
+    """
+    kinds = np.unique([row["kind"] + row["lang_pair"] for row in judged], return_inverse=True)[1]
+    score = _standard(np.array([row["score_raw"] for row in judged], float), kinds)
+    edited = {row["text"]: row["hter"] for row in spans if row["source"] == "mlqe_pe"}
+    edits = np.array([edited.get(row["text"], np.nan) for row in judged], float)
+    known = ~np.isnan(edits)
+    score[known] = 0.7 * score[known] - 0.3 * _standard(edits[known], kinds[known])
+    return score
+
+
+def _standard(values: F64, kinds: I64) -> F64:
+    counts = np.maximum(np.bincount(kinds), 1)
+    centred = values - (np.bincount(kinds, values) / counts)[kinds]
+    return centred / np.sqrt(np.bincount(kinds, centred**2) / counts)[kinds]
+
+
+def _digests(data: Path) -> dict[str, str]:
+    names = ("articles_train", "articles_dev", "judgements_train", "judgements_dev", "spans_train")
+    files = [data / f"{name}.parquet" for name in names] + [data / "tortured_phrases.json"]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
+
+
+def _merge_vocabularies(parts: Iterable[tuple[NDArray[np.uint32], I64]]) -> NDArray[np.uint32]:
+    """Return the keys by falling count; where two share a slot, the rarer one goes."""
+    parts = list(parts)
+    keys = np.concatenate([keys for keys, _ in parts])
+    counts = np.concatenate([counts for _, counts in parts])
+    keys = keys[np.lexsort((keys, -counts))]
+    _, first = np.unique(slot(keys), return_index=True)
+    return keys[np.sort(first)]
+
+
+def _familiar(texts: Iterable[str]) -> NDArray[np.uint8]:
+    """Return the table of how often clean news uses an n-gram: level and check bits in each place."""
+    counts: dict[str, list[NDArray[np.uint32]]] = {kind: [] for kind in FAMILIAR_KINDS}
+    batch: list[str] = []
+    for text in [*texts, ""]:
+        batch += (line for line in text.split("\n") if line.strip())
+        if batch and (len(batch) >= _CHUNK or not text):
+            grams = extract(batch)
+            for kind in FAMILIAR_KINDS:
+                counts[kind].append(grams.blocks[kind].key)
+            batch = []
+    table = np.zeros(1 << FAMILIAR_BITS, np.uint8)
+    keys, count = np.unique(np.concatenate([key for kind in counts.values() for key in kind]), return_counts=True)
+    keys, count = keys[(count > 1) & (keys > 0)], count[(count > 1) & (keys > 0)]
+    order = np.argsort(count, kind="stable")  # the most frequent n-gram is written last and keeps the place
+    place, check = familiar_slot(keys[order])
+    table[place] = check | np.minimum(np.log2(count[order] + 1.0), LEVELS - 1).astype(np.uint8)
+    return table
+
+
+def _spun(phrases: Iterable[str], clean: Iterable[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Return hashes of the tortured phrases of two words or more that clean news never uses."""
+    from mtdetect.artifacts import phrase_hash
+
+    wanted = {}
+    for phrase in phrases:
+        words = re.findall(r"[a-z]+", phrase.lower())
+        if 2 <= len(words) <= 4 and re.fullmatch(r"[a-z ]+", phrase.lower()):
+            wanted[" ".join(words)] = phrase_hash(words)
+    used: set[int] = set()
+    known = set(wanted.values())
+    starts = {words.split()[0] for words in wanted}
+    for text in clean:
+        words = re.findall(r"[a-z]+", text.lower())
+        for i, word in enumerate(words):
+            if word in starts:
+                used.update(h for n in (2, 3, 4) if (h := phrase_hash(words[i : i + n])) in known)
+    kept = {words: digest for words, digest in wanted.items() if digest not in used}
+    grams = extract([" ".join(words.split()[:3]) for words in sorted(kept)])
+    two = grams.n_tokens == 4  # the ends of the sentence are tokens too
+    pairs, triples = grams.blocks["word2"], grams.blocks["word3"]
+    first_words = np.concatenate([pairs.key[pairs.first[two] + 1], triples.key[triples.first[~two] + 1]])
+    return np.unique(first_words), np.array(sorted(kept.values()), np.uint64)
+
+
+def train_fast(
+    data: Path, out: Path, *, seed: int = 0, log: Callable[[str], None] = lambda line: None
+) -> FastClassifier:
+    """Train, calibrate and save the `fast` model.
+
+    The same seed and data give the same model.
+
+    Parameters
+    ----------
+    data : Path
+        Folder with ``articles_*``, ``judgements_*``, ``spans_*`` (Parquet) and ``tortured_phrases.json``.
+    out : Path
+        Model folder to write; its name becomes the name of the model.
+    seed : int
+        Seed of the order of training and of the sample of systems.
+    log : callable
+        Called with a line at each step.
+
+    Raises
+    ------
+    DataError
+        If the data are missing or of another shape.
+    """
+    try:
+        from scipy import sparse
+        from sklearn.linear_model import Ridge, SGDClassifier
+    except ImportError as error:
+        raise DataError("training needs scikit-learn: pip install 'mtdetect[train]'") from error
+    rng = np.random.default_rng(seed)
+    articles = read_rows(data, "articles_train")
+    clean = [row["text"] for row in articles if row["label"] == "human" and row["source"] not in MATCHED]
+    held_out = rng.permutation(len(clean))[: min(_SAMPLE, len(clean) // 8)]
+    kept = np.setdiff1d(np.arange(len(clean)), held_out)
+    log(f"counting the n-grams of {len(kept)} clean articles")
+    familiar = _familiar(clean[i] for i in kept)
+    phrases = orjson.loads((data / "tortured_phrases.json").read_bytes())["phrases"]
+    spun_starts, spun = _spun((row["tortured"] for row in phrases), (clean[i] for i in kept))
+    log(f"{len(spun)} tortured phrases that clean news never uses")
+
+    rows = _matched_rows(articles, rng)
+    split = [sentences_of(row) for row in rows]
+    sentences = [sentence for part in split for sentence in part]
+    owner = np.repeat(np.arange(len(rows)), [len(part) for part in split])
+    groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
+    log(f"{len(rows)} matched articles, {len(sentences)} sentences")
+    keys = _Keys.extract(sentences, TOKEN_KINDS)
+    judged = read_rows(data, "judgements_train")
+    judged_texts = [row["text"] for row in judged]
+    judged_keys = _Keys.extract(judged_texts, KINDS)
+    each = np.arange(len(judged))
+    parts = [keys.vocabulary(kind, groups[owner], 5) for kind in TOKEN_KINDS]
+    parts += [judged_keys.vocabulary(kind, each, 3) for kind in TOKEN_KINDS]
+    vocabulary = _merge_vocabularies(parts)
+    columns = rule_columns()
+    arrays: dict[str, NDArray[Any]] = {
+        "keys": vocabulary,
+        "weights": np.zeros((len(vocabulary), len(HEADS)), np.float16),
+        "chars": np.zeros(1 << CHAR_BITS, np.float16),
+        "familiar": familiar,
+        "levels": np.zeros((len(FAMILIAR_KINDS), LEVELS), np.float32),
+        "rules": np.zeros((len(columns), len(HEADS)), np.float32),
+        "spun_starts": spun_starts,
+        "spun": spun,
+    }
+    model = FastClassifier({"rules": columns, "operating_points": {}}, arrays)
+    log(f"{len(vocabulary)} n-grams")
+
+    machine = np.array([row["label"] == "mt" for row in rows])
+    weight = _group_weights(rows, groups, machine)[owner]
+    hits = rule_matrix(split)
+    features = sparse.hstack([keys.matrix(model, "mt", TOKEN_KINDS), hits], format="csr")
+    classifier = SGDClassifier(
+        loss="log_loss", alpha=1e-6, max_iter=3, tol=None, average=True, learning_rate="constant", eta0=0.08,
+        random_state=seed,
+    )  # fmt: skip
+    classifier.fit(features, machine[owner], sample_weight=weight / weight.mean())
+    n, n_all = len(vocabulary) + 1, len(vocabulary) + 1 + (1 << CHAR_BITS)
+    arrays["weights"][:, 0] = classifier.coef_[0, 1:n]
+    arrays["rules"][:, 0] = np.maximum(classifier.coef_[0, n_all:], 0)
+    log("head mt: trained")
+
+    target = _judgement_targets(judged, read_rows(data, "spans_train"))
+    hits = rule_matrix([text] for text in judged_texts)
+    levels = judged_keys.levels(model)
+    spread = levels.std(axis=0) + 1e-6
+    features = sparse.hstack(
+        [judged_keys.matrix(model, "quality", KINDS), (levels - levels.mean(axis=0)) / spread * _LEVEL_SCALE, hits],
+        format="csr",
+    )
+    ridge = Ridge(alpha=10.0, solver="sparse_cg", max_iter=300, tol=1e-3).fit(features, target)
+    arrays["weights"][:, 1] = ridge.coef_[1:n]
+    arrays["chars"][:] = ridge.coef_[n:n_all] * _CHAR_SCALE
+    share = ridge.coef_[n_all : n_all + levels.shape[1]] / spread * _LEVEL_SCALE
+    arrays["levels"][:] = share.reshape(len(FAMILIAR_KINDS), LEVELS)
+    arrays["rules"][:, 1] = np.minimum(ridge.coef_[n_all + levels.shape[1] :], 0)
+    log("head quality: trained")
+
+    config = calibrate(model, data, [clean[i] for i in held_out], rng, log) | {
+        "name": out.name,
+        "rules": columns,
+        "training": {"seed": seed, "data": _digests(data), "articles": len(rows), "sentences": len(sentences)},
+    }
+    return FastClassifier(config, arrays).save(out)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtdetect import Detector
+from mtdetect.classifier import FastClassifier, ModelError, article_features
+from mtdetect.detector import model_folder
+from mtdetect.features import extract
+
+SENTENCES = [
+    "The council voted to close the bridge until the spring.",
+    "“No one,” she said, “has asked the fishermen what they think — not once.”",
+    "Él llegó tarde; İstanbul, naïve café, 12,5 % …",
+    "?",
+    "",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_folder("fast"), tmp_path / "model"))
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    config = orjson.loads((folder / "config.json").read_bytes()) | changes
+    (folder / "config.json").write_bytes(orjson.dumps(config))
+
+
+def test_contributions_add_up_to_the_logit(detector: Detector) -> None:
+    model = detector.classifier
+    logits = model.logits(extract(SENTENCES), np.zeros((len(SENTENCES), len(model.config["rules"])), bool))
+    spread = model.contributions(SENTENCES)
+    assert [len(part) for part in spread] == [len(sentence) for sentence in SENTENCES]
+    for sentence, part, logit in zip(SENTENCES, spread, logits[0], strict=True):
+        if any(char.isalpha() for char in sentence):
+            assert part.sum() == pytest.approx(logit, abs=1e-5)
+            assert part[[i for i, char in enumerate(sentence) if char in "“”"]] == pytest.approx(0)
+
+
+def test_logits_do_not_depend_on_the_batch(detector: Detector) -> None:
+    model = detector.classifier
+    none = np.zeros((len(SENTENCES), len(model.config["rules"])), bool)
+    together = model.logits(extract(SENTENCES), none)
+    for i, sentence in enumerate(SENTENCES):
+        assert model.logits(extract([sentence]), none[:1])[:, 0].tolist() == together[:, i].tolist()
+
+
+def test_rule_evidence_never_speaks_for_a_human_or_for_quality(detector: Detector) -> None:
+    weights = detector.classifier.arrays["rules"]
+    assert (weights[:, 0] >= 0).all()
+    assert (weights[:, 1] <= 0).all()
+
+
+def test_quality_weights_have_one_direction(detector: Detector) -> None:
+    quality = detector.classifier.config["quality"]
+    assert quality["sentence"]["slope"] > 0
+    assert all(weight <= 0 for weight in quality["article"]["weights"])
+    assert quality["article"]["weights"][2] < 0
+
+
+rows = st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), min_size=1, max_size=12)
+
+
+@given(rows, st.randoms(), st.integers(0, 11), st.tuples(st.floats(0, 1), st.booleans(), st.booleans()))
+def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: Any, place: int, worse: Any) -> None:
+    def features(items: Any) -> Any:
+        columns = np.array(items, float)
+        return article_features(columns[:, 0], columns[:, 1] > 0, columns[:, 2] > 0, np.zeros(1, int))[0]
+
+    shuffled = list(table)
+    random.shuffle(shuffled)
+    assert features(shuffled) == pytest.approx(features(table))
+    assert features(table + table) == pytest.approx(features(table))
+    place %= len(table)
+    damaged = list(table)
+    damaged[place] = tuple(max(old, new) for old, new in zip(table[place], worse, strict=True))
+    assert (features(damaged) >= features(table) - 1e-12).all()
+
+
+def test_save_and_load_give_the_same_model(detector: Detector, tmp_path: Path) -> None:
+    model = detector.classifier
+    again = model.save(tmp_path / "copy")
+    assert again.digest == model.digest
+    assert again.config == model.config
+    assert (tmp_path / "copy" / "config.json").read_bytes() == (model_folder("fast") / "config.json").read_bytes()
+
+
+def test_model_fits_in_the_budget() -> None:
+    assert sum(path.stat().st_size for path in model_folder("fast").iterdir()) < 20_000_000
+
+
+def test_changed_weights_are_refused(folder: Path) -> None:
+    data = bytearray((folder / "weights.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "weights.npz").write_bytes(data)
+    with pytest.raises(ModelError, match="checksum"):
+        FastClassifier.load(folder)
+
+
+def test_truncated_weights_are_refused(folder: Path) -> None:
+    data = (folder / "weights.npz").read_bytes()[:1000]
+    (folder / "weights.npz").write_bytes(data)
+    with pytest.raises(ModelError, match="checksum"):
+        FastClassifier.load(folder)
+    rewrite(folder, checksums={"weights.npz": hashlib.sha256(data).hexdigest()})
+    with pytest.raises(ModelError, match=r"weights\.npz"):
+        FastClassifier.load(folder)
+
+
+def test_pickles_are_refused(folder: Path) -> None:
+    np.savez(folder / "weights.npz", keys=np.array([{"a": 1}], object))
+    rewrite(folder, checksums={"weights.npz": hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()})
+    with pytest.raises(ModelError, match=r"weights\.npz"):
+        FastClassifier.load(folder)
+
+
+@pytest.mark.parametrize("changes", [{"format": 99}, {"surprise": 1}])
+def test_other_formats_and_unknown_keys_are_refused(folder: Path, changes: dict[str, int]) -> None:
+    rewrite(folder, **changes)
+    with pytest.raises(ModelError, match="format"):
+        FastClassifier.load(folder)
+
+
+def test_broken_config_is_one_clear_line(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="not JSON") as caught:
+        FastClassifier.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_weights_are_one_clear_line(folder: Path) -> None:
+    (folder / "weights.npz").unlink()
+    with pytest.raises(ModelError, match=r"No such file.*weights\.npz"):
+        FastClassifier.load(folder)
+
+
+def test_nothing_in_the_package_can_unpickle() -> None:
+    package = Path(__file__).parents[1] / "mtdetect"
+    for path in package.glob("*.py"):
+        source = path.read_text("utf-8")
+        for word in ("import pickle", "joblib", "cloudpickle", "allow_pickle=True", "dill"):
+            assert word not in source, path

@@ -1,0 +1,475 @@
+"""Every format, compression and encoding, and everything that goes wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtdetect.corpus import InputError, Record, read_records
+
+pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs the extra `corpus`")
+parquet = pytest.importorskip("pyarrow.parquet")
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    zstd = pytest.importorskip("backports.zstd", reason=".zst needs the extra `corpus`")
+
+PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
+TEXT = "Bridge to close\r\n\r\nThe café’s owner said “no”. He left.\n"
+PARAGRAPHS = [
+    "The council voted on Tuesday to close the bridge for two years, a decision that surprised the town.",
+    "“We were not told,” said María López, who runs a bakery near the river. “Nobody asked us anything.”",
+    "The mayor said the work could not wait, for engineers had found cracks in three of the four pillars.",
+]
+PAGE = (
+    "<!DOCTYPE html><html><head><title>Bridge to close</title>"
+    '<link rel="canonical" href="https://example.org/bridge"></head><body>'
+    '<nav><ul><li><a href="/">Home</a></li><li><a href="/sport">Sport</a></li></ul></nav><article>'
+    + "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS)
+    + "</article><footer><p>© Example Media, all rights reserved</p></footer></body></html>"
+)
+ROWS = [{"id": f"a{i}", "text": f"Article {i}. It’s short.", "year": 2000 + i} for i in range(5)]
+JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
+
+
+def parquet_bytes(rows: list[dict]) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
+def read(path: Path, data: bytes, **options: object) -> list[Record]:
+    path.write_bytes(data)
+    return list(read_records([path], **options))
+
+
+def read_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> list[Record]:
+    reading, writing = os.pipe()
+
+    def write() -> None:  # a real pipe, written in bits: no seeking, short reads
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for bit in (data[:1], data[1:7], data[7:]):
+                pipe.write(bit)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(reading, "rb") as pipe:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
+        records = list(read_records(["-"]))
+    writer.join()
+    return records
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize("name", ["a.txt", "noname", "wrong.html.bin"])
+def test_plain_text_is_verbatim(tmp_path: Path, pack: str, name: str) -> None:
+    path = tmp_path / (name + pack)
+    (record,) = read(path, PACK[pack](TEXT.encode()))
+    assert record == Record(str(path), TEXT, str(path), encoding="utf-8")
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("cp1252", "windows-1252")],
+)
+def test_encodings(tmp_path: Path, pack: str, encoding: str, name: str) -> None:
+    (record,) = read(tmp_path / ("a.txt" + pack), PACK[pack](TEXT.encode(encoding)))
+    assert (record.text, record.encoding, record.error) == (TEXT, name, None)
+    assert record.warnings == (("decoded as windows-1252",) if name == "windows-1252" else ())
+
+
+def test_big_endian_utf_16(tmp_path: Path) -> None:
+    (record,) = read(tmp_path / "a.txt", b"\xfe\xff" + TEXT.encode("utf-16-be"))
+    assert (record.text, record.encoding) == (TEXT, "utf-16")
+
+
+def test_bytes_that_no_encoding_defines_are_replaced_and_reported(tmp_path: Path) -> None:
+    (record,) = read(tmp_path / "a.txt", b"caf\xe9 \x81 ends")
+    assert record.text == "café \ufffd ends"
+    assert record.warnings == ("decoded as windows-1252, 1 undefined bytes replaced",)
+    (record,) = read(tmp_path / "a.txt", "“It’s a café”".encode() + b" \xff")
+    assert (record.text, record.encoding) == ("“It’s a café” \ufffd", "utf-8")
+    assert record.warnings == ("1 invalid bytes replaced",)
+    (record,) = read(tmp_path / "a.txt", "Hello".encode("utf-16") + b"!")
+    assert record.encoding == "utf-16"
+    assert record.warnings == ("1 invalid bytes replaced",)
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize("name", ["a.html", "page"])
+def test_html_gives_the_article_and_nothing_around_it(tmp_path: Path, pack: str, name: str) -> None:
+    (record,) = read(tmp_path / (name + pack), PACK[pack](PAGE.encode()))
+    assert record.text == "\n\n".join(PARAGRAPHS)
+    assert record.fields == {"title": "Bridge to close", "url": "https://example.org/bridge"}
+    assert record.encoding == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared", "name"),
+    [
+        ("windows-1251", "windows-1251", "windows-1251"),
+        ("cp1252", "utf-8", "windows-1252"),
+        ("cp1252", "iso-8859-1", "windows-1252"),
+        ("cp1252", "punycode", "windows-1252"),
+        ("utf-16", "utf-8", "utf-16"),
+    ],
+)
+def test_html_charsets(tmp_path: Path, charset: str, declared: str, name: str) -> None:
+    page = PAGE.replace("<head>", f'<head><meta charset="{declared}">')
+    page = page.replace("María", "Мария" if "1251" in charset else "María").replace("López", "Lopez")
+    (record,) = read(tmp_path / "a.html", page.encode(charset))
+    assert record.encoding == name
+    assert record.text is not None
+    assert ("Мария Lopez" if "1251" in charset else "María Lopez") in record.text
+    assert record.warnings == (() if name == "utf-16" else (f"decoded as {name}",))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><body></body></html>",
+        "<!doctype html>",
+        "<html><script>var a = 1;</script></html>",
+        "<html>" + "<div>" * 20_000,
+        "<html>\ufffe\x01",
+    ],
+)
+def test_html_without_an_article_is_an_error_and_quiet(
+    tmp_path: Path, page: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would hide Python's last resort
+    (record,) = read(tmp_path / "a.html", page.encode())
+    assert record.text is None
+    assert record.error
+    assert capfd.readouterr() == ("", "")
+
+
+def test_html_never_makes_surrogates(tmp_path: Path) -> None:
+    page = PAGE.replace("María", "Mar&#xD800;a &#xDFFF; &#0;")
+    (record,) = read(tmp_path / "a.html", page.encode())
+    assert record.text is not None
+    assert record.text.encode().count(b"\xef\xbf\xbd") == 3
+    assert record.text.endswith(PARAGRAPHS[2])
+
+
+def test_an_xml_declaration_does_not_stop_html(tmp_path: Path) -> None:
+    (record,) = read(tmp_path / "a.xhtml", b'<?xml version="1.0" encoding="utf-8"?>\n' + PAGE.encode())
+    assert record.text == "\n\n".join(PARAGRAPHS)
+
+
+def test_text_that_mentions_tags_is_text(tmp_path: Path) -> None:
+    text = "Use <p> and <div> and <a> and <li> and <br> and <h1> in your pages."
+    assert read(tmp_path / "a.txt", text.encode())[0].text == text
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "rows", "a.json"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_lines(tmp_path: Path, pack: str, name: str, encoding: str) -> None:
+    path = tmp_path / (name + pack)
+    records = read(path, PACK[pack](JSONL.decode().encode(encoding)))
+    assert [record.id for record in records] == ["a0", "a1", "a2", "a3", "a4"]
+    assert [record.text for record in records] == [row["text"] for row in ROWS]
+    assert records[2].fields == {"id": "a2", "year": 2002}
+    assert {record.source for record in records} == {str(path)}
+    assert {record.text_field for record in records} == {"text"}
+
+
+def test_json_as_one_object_or_one_array(tmp_path: Path) -> None:
+    for data in (ROWS, ROWS[:1]):
+        records = read(tmp_path / "a.json", json.dumps(data if len(data) > 1 else data[0], indent=2).encode())
+        assert [record.text for record in records] == [row["text"] for row in data]
+    (record,) = read(tmp_path / "a", b'{"id": 3, "title": "A",\n "text": "a"}')
+    assert (record.id, record.text) == ("3", "a")
+    assert len(read(tmp_path / "a", json.dumps(ROWS).encode())) == len(ROWS)
+    records = read(tmp_path / "a", b'{"text": "cut off\n{"text": "a"}\n')
+    assert [record.text for record in records] == [None, "a"]
+    (record,) = read(tmp_path / "a.json", b'{\n "text": "a"\n}\n{\n "text": "b"\n}')
+    assert record.error and record.error.startswith("not JSON (one object a line, one object, or one array)")
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize("name", ["a.parquet", "rows"])
+def test_parquet(tmp_path: Path, pack: str, name: str) -> None:
+    records = read(tmp_path / (name + pack), PACK[pack](parquet_bytes(ROWS)))
+    assert [record.text for record in records] == [row["text"] for row in ROWS]
+    assert [record.id for record in records] == ["a0", "a1", "a2", "a3", "a4"]
+    assert records[2].fields == {"id": "a2", "year": 2002}
+
+
+def test_compressed_streams_of_several_members(tmp_path: Path) -> None:
+    for pack in (".gz", ".zst"):
+        lines = JSONL.splitlines(keepends=True)
+        records = read(tmp_path / ("a.jsonl" + pack), b"".join(PACK[pack](line) for line in lines))
+        assert [record.text for record in records] == [row["text"] for row in ROWS]
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize(
+    "data",
+    [TEXT.encode(), PAGE.encode(), JSONL, parquet_bytes(ROWS)],
+    ids=["text", "html", "jsonl", "parquet"],
+)
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pack: str, data: bytes) -> None:
+    expected = read(tmp_path / "input", PACK[pack](data))
+    found = read_stdin(monkeypatch, PACK[pack](data))
+    assert [record.text for record in found] == [record.text for record in expected]
+    assert all(record.error is None and record.source == "-" for record in found)
+
+
+def test_folders_are_read_in_order_and_nothing_is_skipped_silently(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "x.txt").write_text("hidden")
+    (folder / ".x.txt").write_text("hidden")
+    (folder / "b.txt").write_text("text")
+    (folder / "c.jsonl").write_bytes(JSONL)
+    (folder / "d.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(200))
+    (folder / "e.pdf").write_bytes(b"%PDF-1.4\n1 0 obj\n")
+    (folder / "sub" / "a.html").write_text(PAGE, encoding="utf-8")
+    (folder / "sub" / "gone.txt").symlink_to(tmp_path / "nowhere")
+    (folder / "sub" / "link").symlink_to(folder)
+    os.mkfifo(folder / "sub" / "pipe")
+    records = list(read_records([folder]))
+    assert [Path(record.source).name for record in records] == (
+        ["b.txt", *["c.jsonl"] * 5, "d.png", "e.pdf", "a.html", "gone.txt", "link", "pipe"]
+    )
+    errors = {Path(record.source).name: record.error for record in records if record.text is None}
+    assert errors.pop("d.png") == errors.pop("e.pdf") == "not text"
+    assert set(errors) == {"gone.txt", "link", "pipe"}
+    assert all(reason and reason.startswith("cannot open: not a file") for reason in errors.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "b.txt").write_text("text")
+    (tmp_path / "b.txt").chmod(0)
+    (tmp_path / "sub").mkdir(mode=0)
+    errors = [record.error for record in read_records([tmp_path])]
+    assert errors == [None, "cannot open: Permission denied", "cannot open: Permission denied"]
+    with pytest.raises(InputError, match=r"cannot open .*b.txt: Permission denied"):
+        list(read_records([tmp_path / "b.txt"]))
+
+
+def test_wrong_inputs_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file or folder: .*nowhere"):
+        read_records([tmp_path / "nowhere"])
+    with pytest.raises(InputError, match="no files in"):
+        list(read_records([tmp_path]))
+    path = tmp_path / "a.parquet"
+    for options in ({"text_field": "body"}, {"id_field": "body"}):
+        with pytest.raises(InputError, match=r"no column 'body' in .*: the columns are id, text, year"):
+            read(path, parquet_bytes(ROWS), **options)
+    with pytest.raises(InputError, match=r"no text column in .*: a, b"):
+        read(path, parquet_bytes([{"a": "x", "b": 1}]))
+
+
+def test_an_empty_file_is_an_empty_text_and_no_rows(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.txt", b"")[0].text == ""
+    assert read(tmp_path / "a.jsonl", b"") == []
+    assert read(tmp_path / "a.jsonl", b"\n \n\r\n") == []
+    for data in (b"", b"PAR1"):
+        assert "not a readable Parquet file" in str(read(tmp_path / "a.parquet", data)[0].error)
+
+
+BAD_LINES = {
+    b'{"id": 1, "text": "caf\xe9"}': "line 2 is not JSON",
+    b'{"id": 1, "text": "cut of': "line 2 is not JSON",
+    b'{"id": 1, "text": "\\ud800"}': "line 2 is not JSON",
+    b'{"id": 1, "text": NaN}': "line 2 is not JSON",
+    b'{"id": 1, "text": "a", "n": 1e999}': "line 2 is not JSON",
+    b"[" * 100_000: "line 2 is not JSON",
+    b'{"":' * 30_000: "line 2 is not JSON",
+    b'["text"]': "not an object but list",
+    b"17": "not an object but int",
+    b'{"id": 1, "text": 17}': "field 'text' is int, not a string",
+    b'{"id": 1, "text": null}': "field 'text' is NoneType, not a string",
+    b'{"id": 1, "headline": "a"}': "no text: the fields are id, headline",
+    b"{}": "no text: the fields are none",
+    b'{"text": "' + b"x" * 200_000 + b'"}': "too large: line 2 has more than 150000 bytes",
+    b"\0" * 100: "line 2 is not JSON",
+}
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:20].decode("latin-1"))
+def test_a_bad_line_costs_one_row(tmp_path: Path, pack: str, line: bytes) -> None:
+    good = b'{"text": "good"}\n'
+    records = read(tmp_path / ("a.jsonl" + pack), PACK[pack](good + line + b"\n" + good), max_bytes=150_000)
+    assert [record.text for record in records] == ["good", None, "good"]
+    assert str(records[1].error).startswith(BAD_LINES[line])
+    assert "\n" not in str(records[1].error)
+
+
+def test_the_text_field_is_found_row_by_row_and_an_explicit_one_wins(tmp_path: Path) -> None:
+    names = ["text", "content", "raw_content", "maintext", "body", "article", "plain_text"]
+    rows = [{later: later for later in reversed(names[i:])} for i in range(len(names))]
+    rows += [{"text": None, "body": "body"}, {"title": "title", "text": "text"}]
+    data = "\n".join(map(json.dumps, rows)).encode()
+    records = read(tmp_path / "a.jsonl", data)
+    assert [record.text for record in records] == [*names, "body", "text"]
+    assert [record.text_field for record in records] == [*names, "body", "text"]
+    records = read(tmp_path / "a.jsonl", data, text_field="title")
+    assert [record.text for record in records] == [None] * 8 + ["title"]
+
+
+def test_ids(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [
+        {"id": 7, "url": "u"},
+        {"doc_id": "d"},
+        {"url": "u"},
+        {"id": ""},
+        {"id": True},
+        {"id": None, "url": "u"},
+        {},
+    ]
+    data = "\n\n".join(json.dumps({"text": "a", **row}) for row in rows).encode()
+    ids = [record.id for record in read(path, data)]
+    assert ids == ["7", "d", "u", f"{path}:7", f"{path}:9", "u", f"{path}:13"]
+    records = read(path, data, id_field="url")
+    assert [record.id for record in records[:2]] == ["u", f"{path}:3"]
+    assert records[1].warnings == ("no id in field 'url'",)
+
+
+@pytest.mark.parametrize("pack", [".gz", ".zst"])
+def test_rows_before_a_truncation_are_kept_and_the_truncation_is_reported(tmp_path: Path, pack: str) -> None:
+    rows = [json.dumps({"text": f"{i} {os.urandom(50).hex()}"}) for i in range(10_000)]
+    whole = PACK[pack]("\n".join(rows).encode())
+    for cut in (len(whole) - 1, len(whole) - 5, len(whole) // 2, 12):
+        records = read(tmp_path / ("a.jsonl" + pack), whole[:cut])
+        texts = [record.text for record in records[:-1]]
+        assert texts == [json.loads(row)["text"] for row in rows[: len(texts)]]
+        assert str(records[-1].error).startswith("truncated")
+        assert records[-1].text is None
+        assert cut < len(whole) // 2 or len(texts) >= 2500
+    (record,) = read(tmp_path / ("a.txt" + pack), PACK[pack](TEXT.encode() * 100)[:-3])
+    assert (record.text, record.error) == (None, "truncated")
+
+
+@pytest.mark.parametrize("pack", [".gz", ".zst"])
+def test_damaged_and_trailing_bytes_are_reported(tmp_path: Path, pack: str) -> None:
+    records = read(tmp_path / ("a.jsonl" + pack), PACK[pack](JSONL) + b"garbage after the end")
+    assert [record.text for record in records[:5]] == [row["text"] for row in ROWS]
+    assert len(records) == 6
+    assert str(records[5].error).startswith("damaged")
+    packed = bytearray(PACK[pack](JSONL * 100))
+    packed[len(packed) // 2 :] = bytes(len(packed) - len(packed) // 2)
+    records = read(tmp_path / ("a.jsonl" + pack), bytes(packed))
+    assert records[-1].error
+
+
+def test_a_damaged_parquet_file_is_one_error(tmp_path: Path) -> None:
+    whole = parquet_bytes([{"text": os.urandom(100).hex()} for _ in range(2000)])
+    for data in (whole[:-1], whole[: len(whole) // 2], whole[:4]):
+        (record,) = read(tmp_path / "a.parquet", data)
+        assert str(record.error).startswith("not a readable Parquet file")
+        assert "\n" not in str(record.error)
+    broken = bytearray(whole)
+    broken[100:50_000] = os.urandom(49_900)
+    records = read(tmp_path / "a.parquet", bytes(broken))
+    assert str(records[-1].error).startswith("damaged after row")
+
+
+def test_a_parquet_row_that_python_cannot_hold_costs_one_row(tmp_path: Path) -> None:
+    text = pyarrow.array([b"good", b"caf\xe9", b"good"]).view(pyarrow.string())
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table({"text": text}), buffer)
+    records = read(tmp_path / "a.parquet", buffer.getvalue())
+    assert [record.text for record in records] == ["good", None, "good"]
+    assert str(records[1].error).startswith("damaged")
+    records = read(tmp_path / "a.parquet", parquet_bytes([{"text": "a"}, {"text": None}]))
+    assert [record.error for record in records] == [None, "field 'text' is NoneType, not a string"]
+
+
+@pytest.mark.parametrize("pack", PACK)
+@pytest.mark.parametrize("start", [b"word ", b"<html><p>word "])
+def test_files_over_the_limit_are_errors(tmp_path: Path, pack: str, start: bytes) -> None:
+    (record,) = read(tmp_path / ("a" + pack), PACK[pack](start + b"word " * 1000), max_bytes=4000)
+    assert (record.text, record.error) == (None, "too large: more than 4000 bytes")
+
+
+@pytest.mark.parametrize("pack", [".gz", ".zst"])
+@pytest.mark.parametrize("start", [b"", b'{"text": "'])
+def test_a_bomb_takes_little_memory(tmp_path: Path, pack: str, start: bytes) -> None:
+    path = tmp_path / ("a.jsonl" + pack)
+    path.write_bytes(PACK[pack](start + b"x" * 200_000_000))
+    tracemalloc.start()
+    (record,) = read_records([path], max_bytes=1_000_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(record.error).startswith("too large")
+    assert peak < 10_000_000
+
+
+LINES = st.one_of(
+    st.binary(max_size=30).map(lambda data: data.replace(b"\n", b"") or b"?"),
+    st.sampled_from(list(BAD_LINES)),
+    st.text(max_size=20).map(lambda text: json.dumps({"text": text}).encode()),
+)
+
+
+@settings(deadline=None)
+@given(lines=st.lists(LINES, max_size=8))
+@pytest.mark.parametrize("pack", PACK)
+def test_every_line_gives_one_record(
+    tmp_path_factory: pytest.TempPathFactory, pack: str, lines: list[bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / ("a.jsonl" + pack)
+    data = b"".join(line + b"\n" for line in [b'{"text": ""}', *lines])
+    records = read(path, PACK[pack](data), max_bytes=150_000)
+    assert len(records) == 1 + sum(1 for line in lines if line.strip())
+    assert all((record.text is None) == (record.error is not None) for record in records)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    data=st.binary(max_size=300),
+    name=st.sampled_from(["a", "a.txt", "a.json", "a.jsonl", "a.parquet", "a.gz"]),
+)
+@pytest.mark.parametrize(
+    "start", [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"\xff\xfe", b"{", b"[{", b"<html>"]
+)
+def test_no_bytes_raise(
+    tmp_path_factory: pytest.TempPathFactory, start: bytes, data: bytes, name: str
+) -> None:
+    for record in read(tmp_path_factory.mktemp("bytes") / name, start + data):
+        assert (record.text is None) == (record.error is not None)
+
+
+def test_the_import_is_cheap() -> None:
+    heavy = "{'trafilatura', 'lxml', 'pyarrow', 'backports.zstd'}"
+    code = f"import sys, mtdetect.corpus; print({heavy} & {{*sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "data"),
+    [("pyarrow", "a.parquet", b"PAR1\0"), ("backports.zstd", "a.zst", b"\x28\xb5\x2f\xfd")],
+)
+def test_a_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, data: bytes
+) -> None:
+    if module.startswith("backports") and sys.version_info >= (3, 14):
+        pytest.skip("Zstandard is in the standard library")
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delattr("backports.zstd", raising=False)
+    with pytest.raises(InputError, match=r"needs .*: pip install 'mtdetect\[corpus\]'"):
+        read(tmp_path / name, data)

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import tracemalloc
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mtdetect
+from mtdetect import ArticleScore, Detector
+from mtdetect.classifier import ModelError
+from mtdetect.detector import model_folder
+
+ROOT = Path(__file__).parents[1]
+SEED_ARTICLE = ROOT.parent / "shared" / "data" / "seed_article.txt"
+CLEAN = """The harbour town of Velmar voted on Sunday to keep its last ferry running through the winter.
+
+Turnout was 61 percent, the highest in any local vote since 1998, and the result was not close. “People here do not \
+own two cars,” said Ida Holm, who runs the bakery beside the pier. “They own a bicycle and a ferry pass.”
+
+The council had argued that the route loses about 400,000 crowns a year. It will now have to find the money elsewhere, \
+most likely from the fund that was meant to repave the market square."""
+WORDS = st.sampled_from(
+    "the a minister said that “Heavy rain” in Oslo . , : He hits. (ISIS, formerly ISIS) and it 3,500 \n\n \u200b 库 Leave a Reply".split(" ")
+)
+ARTICLES = st.lists(WORDS, max_size=80).map(" ".join) | st.text(st.characters(), max_size=200)
+
+
+def test_exports_are_what_all_says() -> None:
+    assert set(mtdetect.__all__) <= set(dir(mtdetect))
+    assert all(getattr(mtdetect, name) is not None for name in mtdetect.__all__)
+
+
+def check(text: str, article: ArticleScore) -> None:
+    place = 0
+    for sentence in article.sentences:
+        assert place <= sentence.start <= sentence.end <= len(text)
+        assert text[sentence.start : sentence.end] == sentence.text
+        place = sentence.end
+        assert 0 <= sentence.mt_score <= 1
+        assert 0 <= sentence.quality <= 100
+        assert not sentence.flagged or sentence.evidence
+        for item in sentence.evidence:
+            assert 0 <= item.start < item.end <= len(text)
+            assert item.start < sentence.end and sentence.start < item.end
+            assert item.category and item.message
+            assert item.strength in ("strong", "weak")
+            assert item.source in ("rule", "model")
+        assert list(sentence.evidence) == sorted(sentence.evidence, key=lambda e: (e.start, e.end, e.category))
+    for item in article.residue:
+        assert text[item.start : item.end].strip()
+        assert all(item.end <= s.start or s.end <= item.start for s in article.sentences)
+    assert (article.quality is None) == (article.mt_score is None) == (article.reason is not None)
+    assert article.quality is None or 0 <= article.quality <= 100
+    assert article.n_flagged == sum(sentence.flagged for sentence in article.sentences)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ARTICLES)
+def test_offsets_and_ranges_hold_for_any_text(detector: Detector, text: str) -> None:
+    check(text, detector.score(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ARTICLES, max_size=5))
+def test_batches_score_as_single_articles_in_order(detector: Detector, texts: list[str]) -> None:
+    assert list(detector.score_many(iter(texts))) == [detector.score(text) for text in texts]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_given_sentences_are_all_kept(detector: Detector, sentences: list[str]) -> None:
+    article = detector.score_sentences(sentences)
+    text = "\n".join(sentences)
+    if article.reason not in ("no sentences", "not English"):
+        assert [sentence.text for sentence in article.sentences] == sentences
+    for sentence in article.sentences:
+        assert text[sentence.start : sentence.end] == sentence.text
+
+
+def test_scoring_many_is_lazy(detector: Detector) -> None:
+    def texts() -> Any:
+        for number in range(100_000):
+            assert number < 2000, "read too far ahead"
+            yield CLEAN
+
+    first = next(detector.score_many(texts()))
+    assert first.quality is not None
+
+
+def test_memory_stays_flat(detector: Detector) -> None:
+    list(detector.score_many([CLEAN] * 300))
+    tracemalloc.start()
+    peaks = []
+    for count in (400, 4000):
+        tracemalloc.reset_peak()
+        for _ in detector.score_many(CLEAN for _ in range(count)):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2_000_000
+
+
+def test_clean_text_is_left_alone(detector: Detector) -> None:
+    article = detector.score(CLEAN)
+    assert article.quality is not None and article.quality >= 85
+    assert article.n_flagged == 0
+    assert article.n_sentences == 6
+
+
+def test_shipped_articles(detector: Detector, articles: dict[str, str]) -> None:
+    garbled, clean = detector.score(articles["garbled"]), detector.score(articles["clean"])
+    assert garbled.quality is not None and garbled.quality <= 35
+    assert garbled.residue
+    assert clean.quality is not None and clean.quality >= 85
+    assert clean.n_flagged == 0
+    assert clean.n_sentences >= 10
+
+
+@pytest.mark.skipif(not SEED_ARTICLE.exists(), reason="the acceptance article lies in ../shared/data")
+def test_acceptance_article(detector: Detector) -> None:
+    text = SEED_ARTICLE.read_text("utf-8")
+    article = detector.score(text)
+    assert article.quality is not None and article.quality <= 35
+    wanted = {
+        "He hits.": "fragment_break",
+        "ISIS, formerly ISIS": "repetition_collapse",
+        "“Self-defense,” Especially": "quote_attribution",
+        "“Necessary and proportionate action.”": "case_anomaly",
+        "He added, stressing": "quote_attribution",
+        "“Heinous act” It": "case_anomaly",
+    }
+    for words, category in wanted.items():
+        spot = text.index(words)
+        sentences = [s for s in article.sentences if s.start < spot + len(words) and spot < s.end]
+        assert any(s.flagged for s in sentences), words
+        hits = [e for s in sentences for e in s.evidence if e.category == category]
+        assert any(e.start < spot + len(words) and spot < e.end for e in hits), words
+    residue = {text[item.start : item.end] for item in article.residue}
+    assert {"Source link", "Related Articles", "Leave a Reply", "Back to top button"} <= residue
+    assert not any("Source link" in sentence.text for sentence in article.sentences)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no sentences"),
+        (" \n\u200b \n", "no sentences"),
+        ("Source link\n\nLeave a Reply\n", "no sentences"),
+        ("Rain fell on Oslo.", "too short: 4 words, 25 needed"),
+        (
+            "Der Stadtrat hat am Montag beschlossen, dass die alte Brücke bis zum Frühjahr gesperrt bleibt, weil das Geld "
+            "für die Reparatur fehlt und niemand weiß, woher es kommen soll.",
+            "not English",
+        ),
+    ],
+)
+def test_what_cannot_be_judged_says_why(detector: Detector, text: str, reason: str) -> None:
+    article = detector.score(text)
+    assert article.quality is None and article.mt_score is None
+    assert article.machine_translated is None
+    assert article.reason == reason
+
+
+def test_short_text_still_gets_sentences(detector: Detector) -> None:
+    article = detector.score("Two soldiers were killed in a drone. He hits.")
+    assert [sentence.flagged for sentence in article.sentences] == [True, True]
+
+
+def test_page_residue_changes_no_score(detector: Detector) -> None:
+    plain = detector.score(CLEAN)
+    scraped = detector.score(f"{CLEAN}\n\nSource link\n\nRelated Articles\n\nLeave a Reply\n")
+    assert (scraped.quality, scraped.mt_score) == (plain.quality, plain.mt_score)
+    assert scraped.sentences == plain.sentences
+    assert [item.category for item in scraped.residue] == ["page_residue"] * 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("“", '"').replace("”", '"'),
+        lambda text: text.replace(" ", "  "),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: unicodedata.normalize("NFD", text),
+        lambda text: text.rstrip("."),
+        lambda text: f"{text}\n\n{text}",
+    ],
+)
+@pytest.mark.parametrize("name", ["clean", "garbled"])
+def test_looks_do_not_move_quality(detector: Detector, articles: dict[str, str], name: str, change: Any) -> None:
+    text = articles[name].split("Source link")[0]
+    before, after = detector.score(text), detector.score(change(text))
+    assert before.quality is not None and after.quality is not None
+    assert after.quality == pytest.approx(before.quality, abs=2)
+
+
+def test_order_of_sentences_does_not_move_quality(detector: Detector) -> None:
+    sentences = [sentence.text for sentence in detector.score(CLEAN).sentences]
+    before = detector.score_sentences(sentences)
+    after = detector.score_sentences(sentences[::-1])
+    assert after.quality == pytest.approx(before.quality)
+    assert after.mt_score == pytest.approx(before.mt_score)
+
+
+def test_more_damage_never_raises_quality(detector: Detector, articles: dict[str, str]) -> None:
+    text = articles["clean"]
+    last = 100.0
+    for old, new in [
+        (" said", " said  He added: said"),
+        (". The ", " . , The "),
+        (" of ", " of the members of the members of "),
+    ]:
+        text = text.replace(old, new, 1)
+        quality = detector.score(text).quality
+        assert quality is not None and quality <= last
+        last = quality
+    assert last < 85
+
+
+def test_decisions_can_be_taken_again(detector: Detector, articles: dict[str, str]) -> None:
+    article = detector.score(articles["garbled"])
+    counts = []
+    for name in ("fpr_0.1", "fpr_1", "fpr_5"):
+        other = article.at(name)
+        assert (other.quality, other.mt_score) == (article.quality, article.mt_score)
+        assert [s.mt_score for s in other.sentences] == [s.mt_score for s in article.sentences]
+        assert f"|op:{name}|" in other.signature
+        assert other == Detector(detector.classifier, name).score(articles["garbled"])
+        counts.append(other.n_flagged)
+    assert counts == sorted(counts)
+    with pytest.raises(ValueError, match=r"fpr_0\.1, fpr_1, fpr_5"):
+        article.at("fpr_2")
+
+
+def test_scores_survive_json(detector: Detector, articles: dict[str, str]) -> None:
+    article = detector.score(articles["garbled"])
+    row = orjson.loads(orjson.dumps(article.to_dict()))
+    assert row == article.to_dict()
+    assert row["n_flagged"] == sum(sentence["flagged"] for sentence in row["sentences"]) > 0
+    text = articles["garbled"]
+    for sentence in row["sentences"]:
+        assert text[sentence["start"] : sentence["end"]] == sentence["text"]
+
+
+def test_tortured_phrases_are_found(detector: Detector) -> None:
+    text = "The lab has long worked on counterfeit consciousness, its head said."
+    hits = [e for s in detector.score(text).sentences for e in s.evidence if e.category == "spun_synonym"]
+    assert [text[e.start : e.end] for e in hits] == ["counterfeit consciousness"]
+    assert hits[0].strength == "strong"
+
+
+def test_unknown_model_says_what_was_looked_for_and_where() -> None:
+    with pytest.raises(ModelError) as caught:
+        Detector.from_pretrained("nonsense")
+    assert "'nonsense'" in str(caught.value)
+    assert str(ROOT / "models" / "nonsense") in str(caught.value)
+    with pytest.raises(ModelError, match="fpr_5"):
+        Detector.from_pretrained("fast", point="fpr_2")
+
+
+def test_text_must_be_text(detector: Detector) -> None:
+    with pytest.raises(TypeError, match="NoneType"):
+        detector.score(None)  # type: ignore[arg-type]
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, mtdetect; d = mtdetect.Detector.from_pretrained('fast'); d.score('Rain fell on Oslo. ' * 9);"
+        "print([m for m in ('torch', 'transformers', 'sklearn', 'scipy', 'datasets', 'trafilatura', 'pyarrow', 'rich')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("unit", [" ", ".", ". ", "Mr. ", "“", "(", "\u200d", "\u0301", "7", "\n", "a", "\u202e", "He added: “"])
+def test_time_is_linear(detector: Detector, unit: str) -> None:
+    def seconds(size: int) -> float:
+        text = "The the and " * 3 + unit * (size // len(unit))
+        best = float("inf")
+        for _ in range(2):
+            begin = time.perf_counter()
+            detector.score(text)
+            best = min(best, time.perf_counter() - begin)
+        return best
+
+    long = seconds(200_000)
+    assert long < 2
+    assert long < max(15 * seconds(20_000), 0.3)
+
+
+def test_golden_references(detector: Detector) -> None:
+    rows = [orjson.loads(line) for line in (model_folder("fast") / "reference.jsonl").read_bytes().splitlines()]
+    assert len(rows) >= 60
+    for row, article in zip(rows, detector.score_many(row["text"] for row in rows), strict=True):
+        assert [s.mt_score for s in article.sentences] == pytest.approx(row["sentences"]["mt_score"], abs=1e-4)
+        assert [s.quality for s in article.sentences] == pytest.approx(row["sentences"]["quality"], abs=0.01)
+        assert [s.flagged for s in article.sentences] == row["sentences"]["flagged"], row["text"]
+        assert article.quality == pytest.approx(row["quality"], abs=0.01)
+        assert article.mt_score == pytest.approx(row["mt_score"], abs=1e-4)
