@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import islice, permutations
+from dataclasses import replace
+from itertools import accumulate, islice, permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -48,14 +50,14 @@ def _words(listed: str) -> frozenset[str]:
 
 
 def _matches(patterns: Iterable[re.Pattern[str]], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of patterns that begin with a literal, which is looked for first.
+
+    Most articles have neither a literal such as “;”, or the other style of quotes, nor a match.
+    """
     for pattern in patterns:
-        if pattern.search(text):  # seldom, and `finditer` is slow to set up
+        # a search that fails is quicker than `finditer`
+        if pattern.pattern.lstrip("\\")[0] in text and pattern.search(text):
             yield from pattern.finditer(text)
-
-
-def _quote_matches(patterns: Iterable[re.Pattern[str]], text: str) -> Iterator[re.Match[str]]:
-    # most articles keep to one style of quotes
-    return _matches((pattern for pattern in patterns if pattern.pattern[0] in text), text)
 
 
 def _both_quotes(pattern: str) -> tuple[re.Pattern[str], ...]:
@@ -173,7 +175,7 @@ _LOOP = tuple(
 
 
 def _equal_aliases(text: str) -> Iterator[tuple[int, int]]:
-    for match in _matches(_ALIASES if "(" in text else _ALIASES[:1], text):
+    for match in _matches(_ALIASES, text):
         window = max(0, match.start() - 40)
         before = text[window : match.start()].rstrip(" ”\"’'")
         start = window + len(before) - len(match["alias"])
@@ -184,10 +186,11 @@ def _equal_aliases(text: str) -> Iterator[tuple[int, int]]:
 def _repeats(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the same words stand twice in a row, and how many words these are, up to 5.
 
-    Rules run on every word, so all words are compared at once: by the five letters from their first, as numbers.
+    All words in lower case are compared at once, by the five letters from their first, as numbers.
     """
-    data = b" %b 1 2 3 4 5         " % text.encode("latin-1", "replace")  # a byte a letter; five words at the end
-    starts = (np.frombuffer(data, np.uint8) <= 32).nonzero()[0][:-9]
+    data = b" %b { | } ~ \x7f        " % text.encode("latin-1", "replace")  # a byte a letter; five words at the end
+    codes = np.frombuffer(data, np.uint8)
+    starts = ((codes[:-1] <= ord(" ")) & (codes[1:] >= ord("a"))).nonzero()[0]
     keys = np.ndarray(len(data) - 8, "<u8", data, 1, (1,))[starts] << np.uint64(24)
     count = len(keys) - 5
     next_five = np.ndarray((5, count), keys.dtype, keys, 8, (8, 8))  # each row begins one word further
@@ -268,7 +271,7 @@ def case_anomaly(text: str) -> Iterator[Evidence]:
     a word of common form, and the clause must be running on into it.
     """
     message = "“{}” has a capital in the middle of a clause"
-    for match in _quote_matches(_OPENING, text):
+    for match in _matches(_OPENING, text):
         if word := match["word"]:
             if _COMMON_WORD.fullmatch(word) or _COMMON_NOUN.fullmatch(word):
                 yield Evidence(*match.span(), "case_anomaly", message.format(word))
@@ -285,7 +288,7 @@ def case_anomaly(text: str) -> Iterator[Evidence]:
         clear = before["article"] and (before["word"] or before["article"] != "the") and rest["words"].islower()
         strength: Strength = "strong" if clear else "weak"
         yield Evidence(before.start(), rest.end(), "case_anomaly", message.format(match["first"]), strength)
-    for match in _quote_matches(_CAPITAL_AFTER, text):
+    for match in _matches(_CAPITAL_AFTER, text):
         start = _quote_start(text, match.start(), 100)
         yield Evidence(start, match.end(), "case_anomaly", message.format(match[0][2:]))
     for noun in _STRAY_NOUNS:
@@ -318,7 +321,7 @@ _AFTER_QUOTE = _both_quotes(
 
 def quote_attribution(text: str) -> Iterator[Evidence]:
     """Find a speaker tag that is doubled, orphaned or moved: “He added: “…” He added, stressing that”."""
-    for match in _quote_matches(_AFTER_QUOTE, text):
+    for match in _matches(_AFTER_QUOTE, text):
         start = match.start() + 2
         if match["orphan"]:
             message = "a speaker tag stands alone as a sentence after the quote"
@@ -335,17 +338,15 @@ def quote_attribution(text: str) -> Iterator[Evidence]:
         yield Evidence(start, match.end(), "quote_attribution", message)
 
 
-_LOST_STOP = tuple(
-    re.compile(rf"{who} (?<=[a-z] {who} ){_SAID}(?:[,:]| that\b)") for who in ("He", "She", "They")
-)
+_LOST_STOP = tuple(re.compile(rf"{who} (?<=[a-z] {who} ){_SAID}(?:[,:]| that\b)") for who in ("He", "She", "They"))
 # one pattern for each mark that damage begins with
-_MARKS = {
-    ",": re.compile(r",(?:(?:(?: ?,){1,99}|\.)(?=\s)(?! \.)|(?= [a-z])(?<=[a-z] ,))"),
-    ".": re.compile(r"\.(?=[ .])(?<=[a-z]{3}\.)(?: ,|\.(?=\s+[A-Z“\"]|\s*\Z))"),
-    ";": re.compile(r";(?: ?[;,]){1,99}(?=\s)"),
-    ":": re.compile(r": ?,(?=\s)"),
-    "?": re.compile(r"\? ?\.(?=\s|\Z)(?! \.)"),
-}
+_MARKS = (
+    re.compile(r",(?:(?:(?: ?,){1,99}|\.)(?=\s)(?! \.)|(?= [a-z])(?<=[a-z] ,))"),
+    re.compile(r"\.(?=[ .])(?<=[a-z]{3}\.)(?: ,|\.(?=\s+[A-Z“\"]|\s*\Z))"),
+    re.compile(r";(?: ?[;,]){1,99}(?=\s)"),
+    re.compile(r": ?,(?=\s)"),
+    re.compile(r"\? ?\.(?=\s|\Z)(?! \.)"),
+)
 _SLIPS = (",", "..")  # with a space before it; typists do these, too
 _ABBREVIATION = re.compile(
     r"\b(?:Assn|Bros|Calif|Capt|Conn|Corp|Dept|Govt|Intl|Mass|Mich|Minn|Penn|Prof|Reps|Sens|Sept|Univ|Wash"
@@ -358,7 +359,7 @@ def punctuation_damage(text: str) -> Iterator[Evidence]:
     for match in _matches(_LOST_STOP, text):
         start = text.rfind(" ", max(0, match.start() - 30), match.start() - 1) + 1 or match.start()
         yield Evidence(start, match.end(), "punctuation_damage", "no punctuation before a new sentence")
-    for match in _matches((pattern for mark, pattern in _MARKS.items() if mark in text), text):
+    for match in _matches(_MARKS, text):
         if match[0] in _SLIPS:
             yield Evidence(*match.span(), "punctuation_damage", "a slip of punctuation", "weak")
         elif not _ABBREVIATION.search(text, max(0, match.start() - 8), match.start()):
@@ -439,13 +440,10 @@ def entity_inconsistent(text: str) -> Iterator[Evidence]:
 
     Two people may well be called so, and reporters misspell names: strong only when the two stand together.
     """
-    patterns = _FULL_NAMES if "(" in text else _FULL_NAMES[:2]
-    found = dict.fromkeys(name for pattern in patterns for name in pattern.findall("\n" + text))
-    halves = " ".join(found).split(" ")
-    if len(set(halves)) == len(halves):
-        return
     variants_of: dict[tuple[str, str], list[str]] = {}  # by full name but for one half, and that half's initial
-    for name in islice(found, 200):
+    patterns = _FULL_NAMES if "(" in text else _FULL_NAMES[:2]
+    names = dict.fromkeys(name for pattern in patterns for name in pattern.findall("\n" + text))
+    for name in islice(names, 200):
         first, last = name.split(" ")
         if len(first) >= 5:
             variants_of.setdefault((f"{{}} {last}", _INITIAL.get(first[0], first[0])), []).append(first)
@@ -497,7 +495,7 @@ _ZERO_WIDTHS = re.compile(f"[{_ZERO_WIDTH}]{{2,200}}")
 
 def markup_damage(text: str) -> Iterator[Evidence]:
     """Find entities, words glued where a tag was cut, broken addresses and doubled zero-width marks."""
-    for match in _ENTITY.finditer(text) if "&" in text else ():
+    for match in _matches((_ENTITY,), text):
         yield Evidence(*match.span(), "markup_damage", f"the entity “{match[0]}” was left in the text")
     for match in _matches(_GLUED_WORDS, text):
         head = re.split(r"[\s“”\"‘’'(—–-]", text[max(0, match.start() - 30) : match.start()])[-1]
@@ -506,7 +504,7 @@ def markup_damage(text: str) -> Iterator[Evidence]:
             yield Evidence(match.start() - len(head), match.end(), "markup_damage", message)
     for match in _matches((_GLUED_STOP,), text):  # weak: some outlets' own pages lose the space
         yield Evidence(*match.span(), "markup_damage", "two sentences are glued", "weak")
-    for match in _BROKEN_URL.finditer(text) if "http" in text else ():
+    for match in _matches((_BROKEN_URL,), text):
         yield Evidence(*match.span(), "markup_damage", "a web address with spaces in it")
     if not text.isascii() and any(mark in text for mark in _ZERO_WIDTH):
         for match in _ZERO_WIDTHS.finditer(text):
@@ -539,8 +537,28 @@ def find_artifacts(text: str) -> list[Evidence]:
     list of Evidence
         Sorted by start, end and category; offsets are into `text`.
     """
+    text, place = _evenly_spaced(text)
     found = [evidence for rule in RULES for evidence in rule.find(text)]
+    if place is not None:
+        found = [replace(item, start=place(item.start), end=place(item.end - 1) + 1) for item in found]
     return sorted(found, key=lambda evidence: (evidence.start, evidence.end, evidence.category))
+
+
+def _evenly_spaced(text: str) -> tuple[str, Callable[[int], int] | None]:
+    """Make every gap one plain space, so that spacing hides nothing; return where each character was, too."""
+    text = text.replace("\u00a0", " ")
+    if "  " not in text:
+        return text, None
+    gaps = [match.span() for match in re.finditer("  +", text)]
+    kept = [0, *(end for _, end in gaps)]
+    parts = [text[begin:end] for begin, end in zip(kept, [*(start + 1 for start, _ in gaps), len(text)], strict=True)]
+    begins = list(accumulate(map(len, parts), initial=0))[:-1]
+
+    def place(position: int) -> int:
+        part = bisect_right(begins, position) - 1
+        return kept[part] + position - begins[part]
+
+    return "".join(parts), place
 
 
 _PHRASE = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+){0,3}")

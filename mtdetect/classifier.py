@@ -35,10 +35,10 @@ __all__ = [
 HEADS = ("mt", "quality")
 LENGTH_POWER = {"mt": 0.25, "quality": 0.5}
 """Counts of n-grams are divided by this power of the number of tokens: evidence grows with length, but slowly."""
-FAMILIAR_KINDS = ("word2", "word3", "skip")
+FAMILIAR_KINDS = ("word2", "word3")
 LEVELS = 9
 """Levels of familiarity: 0 for unseen, then the logarithm of the count in clean news, base 2."""
-SLOT_BITS, FAMILIAR_BITS, CHAR_BITS, _ROW_BITS = 21, 22, 16, 20
+SLOT_BITS, FAMILIAR_BITS, CHAR_BITS, _ROW_BITS = 21, 23, 17, 20
 _ARRAYS = {
     "keys": np.uint32,
     "weights": np.float16,
@@ -85,12 +85,12 @@ class FastClassifier:
         Contents of ``config.json``: calibration, operating points, provenance.
     arrays : dict of str to ndarray
         ``keys`` (n_features,), hashes of the n-grams that have a weight; ``weights`` (n_features, 2), a column for
-        each of `HEADS`; ``chars`` (2 ** 16,), weights of character n-grams in the quality head; ``familiar``
-        (2 ** 22,), how often clean news uses an n-gram; ``levels`` (3, 9), weights of that familiarity in the
+        each of `HEADS`; ``chars`` (2 ** 17,), weights of character n-grams in the quality head; ``familiar``
+        (2 ** 23,), how often clean news uses an n-gram; ``levels`` (2, 9), weights of that familiarity in the
         quality head, for each of `FAMILIAR_KINDS`; ``rules`` (n_rules, 2), weights of rule evidence;
         ``spun_starts`` and ``spun``, hashes of tortured phrases, sorted.
     digest : str
-        First eight hexadecimal digits of the checksum of the weights.
+        First eight hexadecimal digits of the SHA-256 of ``config.json``, which holds that of the weights.
     """
 
     config: dict[str, Any]
@@ -107,7 +107,8 @@ class FastClassifier:
             If a file is missing, damaged, of another format, or does not match its checksum.
         """
         try:
-            config = orjson.loads((folder / "config.json").read_bytes())
+            described = (folder / "config.json").read_bytes()
+            config = orjson.loads(described)
             data = (folder / "weights.npz").read_bytes()
         except OSError as error:
             raise ModelError(f"cannot read the model in {folder}: {error.strerror}: {error.filename}") from error
@@ -115,8 +116,7 @@ class FastClassifier:
             raise ModelError(f"{folder / 'config.json'} is not JSON: {error}") from error
         if not isinstance(config, dict) or config.get("format") != _FORMAT or set(config) != _CONFIG:
             raise ModelError(f"{folder / 'config.json'} is not the configuration of a fast model, format {_FORMAT}")
-        digest = hashlib.sha256(data).hexdigest()
-        if config["checksums"] != {"weights.npz": digest}:
+        if config["checksums"] != {"weights.npz": hashlib.sha256(data).hexdigest()}:
             raise ModelError(f"{folder / 'weights.npz'} does not match its checksum in config.json")
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
@@ -125,7 +125,7 @@ class FastClassifier:
             raise ModelError(f"{folder / 'weights.npz'} is damaged: {error}") from error
         if {name: array.dtype for name, array in arrays.items()} != _ARRAYS:
             raise ModelError(f"{folder / 'weights.npz'} does not hold the arrays {', '.join(_ARRAYS)}")
-        return cls(config, arrays, digest[:8])
+        return cls(config, arrays, hashlib.sha256(described).hexdigest()[:8])
 
     def save(self, folder: Path) -> FastClassifier:
         """Write ``weights.npz`` and ``config.json``; return the classifier as it will be loaded."""
@@ -233,11 +233,12 @@ class FastClassifier:
         first, last = low[grams.first[:-1]], high[grams.first[1:] - 1]
         edges = np.zeros(size + 1)
         for kind in TOKEN_KINDS:
-            block = grams.blocks[kind]
-            sentence = owner[block.start]
-            value = self._weights.real[self.rows(block.key)] / grams.n_tokens[sentence] ** LENGTH_POWER["mt"]
-            start = np.clip(block.start, first[sentence], last[sentence])
-            end = np.clip(block.end, start + 1, np.maximum(last[sentence] + 1, start + 1))
+            start, end = grams.spans(kind)
+            sentence = owner[start]
+            value = self._weights.real[self.rows(grams.blocks[kind].key)]
+            value = value / grams.n_tokens[sentence] ** LENGTH_POWER["mt"]
+            start = np.clip(start, first[sentence], last[sentence])
+            end = np.clip(end, start + 1, np.maximum(last[sentence] + 1, start + 1))
             value = value / (end - start) * (first <= last)[sentence]  # a sentence may have no letters at all
             edges += np.bincount(start, value, size + 1) - np.bincount(end, value, size + 1)
         density = np.cumsum(edges)[:-1]

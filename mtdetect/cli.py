@@ -73,20 +73,16 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog="Example: mtdetect score article.txt")
 def _root(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    r"""Find machine-translation artifacts in English news: garbled sentences, where, and why.
-
-    \b
-    mtdetect score article.txt
-    """
+    """Find machine-translation artifacts in English news: garbled sentences, where, and why."""
 
 
-@app.command()
+@app.command(epilog="Example: mtdetect score --format jsonl news/ > scores.jsonl")
 def score(
     files: Annotated[
         list[str] | None,
@@ -118,12 +114,7 @@ def score(
         typer.Option(metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url."),
     ] = None,
 ) -> None:
-    r"""Score articles and show what is garbled. Quality goes from 0 to 100, higher is cleaner.
-
-    \b
-    mtdetect score article.txt
-    mtdetect score --format jsonl news/ > scores.jsonl
-    """
+    """Score articles and show what is garbled. Quality goes from 0 to 100, higher is cleaner."""
     if fpr not in _POINTS:
         _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
     if fail_under is not None and not 0 <= fail_under <= 100:
@@ -172,25 +163,21 @@ def score(
         sys.exit(1)
 
 
-@app.command()
+@app.command(epilog="Example: mtdetect train fast --data data -o models/fast-v1")
 def train(
     kind: Annotated[_Trainable, typer.Argument(help="Kind of model.")],
     data: _Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Model folder to write.")],
     seed: Annotated[int, typer.Option(help="The same seed and data give the same model.")] = 0,
 ) -> None:
-    r"""Train, calibrate and save a model.
-
-    \b
-    mtdetect train fast --data data -o models/fast-v1
-    """
+    """Train, calibrate and save a model."""
     from mtdetect.train import train_fast
 
     classifier = train_fast(data, output, seed=seed, log=_note)
     _note(f"{output}: {classifier.config['name']}@{classifier.digest}")
 
 
-@app.command()
+@app.command(epilog="Example: mtdetect evaluate --data data > tables.md")
 def evaluate(
     data: _Data,
     model: _Model = "fast",
@@ -206,11 +193,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    r"""Measure a model on the dev split. Prints the tables, writes metrics.json.
-
-    \b
-    mtdetect evaluate --data data > tables.md
-    """
+    """Measure a model on the dev split. Prints the tables, writes metrics.json."""
     import orjson
 
     from mtdetect.detector import Detector, model_folder
@@ -226,13 +209,9 @@ def evaluate(
     _note(f"wrote {target}")
 
 
-@app.command()
+@app.command(epilog="Example: mtdetect info")
 def info(model: _Model = "fast") -> None:
-    r"""Say what a model is. Name, digest, size, operating points, training data.
-
-    \b
-    mtdetect info
-    """
+    """Say what a model is. Name, digest, size, operating points, training data."""
     from mtdetect.classifier import FastClassifier
     from mtdetect.detector import model_folder
 

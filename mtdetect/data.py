@@ -29,6 +29,7 @@ def read_rows(data: Path, name: str) -> list[dict[str, Any]]:
     """
     try:
         import pyarrow.parquet
+        import scipy  # noqa: F401
     except ImportError as error:
         raise DataError("training and evaluation need: pip install 'mtdetect[train]'") from error
     path = data / f"{name}.parquet"

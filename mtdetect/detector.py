@@ -174,8 +174,8 @@ class Detector:
     @cached_property
     def _phrases(self) -> tuple[NDArray[np.bool_], frozenset[int], frozenset[int]]:
         arrays = self.classifier.arrays
-        starts = np.zeros(1 << 16, bool)
-        starts[arrays["spun_starts"] >> np.uint32(16)] = True
+        starts = np.zeros(1 << 20, bool)
+        starts[arrays["spun_starts"] >> np.uint32(12)] = True
         return starts, frozenset(arrays["spun_starts"].tolist()), frozenset(arrays["spun"].tolist())
 
     @staticmethod
@@ -189,7 +189,8 @@ class Detector:
             if residue:
                 outside = _Outside(residue)
                 spans = [span for span in spans if outside(*span)]
-        words = len(text.split()) - sum(len(text[item.start : item.end].split()) for item in residue)
+        page_words = sum(len(text[item.start : item.end].split()) for item in residue)
+        words = len(text.split(None, MIN_WORDS + page_words)) - page_words  # no need to count on
         reason = None
         if not words:
             return _Draft(text, [], [], residue, "no sentences")
@@ -276,11 +277,12 @@ class Detector:
         """Add tortured phrases to the evidence: hashes of their first words tell where to look."""
         begins, first_words, phrases = self._phrases
         for kind in ("word2", "word3"):
-            block = grams.blocks[kind]
-            for i in np.flatnonzero(begins[block.key >> np.uint32(16)]):
-                if int(block.key[i]) in first_words:
-                    sentence = int(np.searchsorted(grams.first, block.start[i], side="right")) - 1 + chunk.start
-                    spot = int(grams.origin[block.start[i]])
+            key = grams.blocks[kind].key
+            for i in np.flatnonzero(begins[key >> np.uint32(12)]):
+                if int(key[i]) in first_words:
+                    place = grams.token_start[i]
+                    sentence = int(np.searchsorted(grams.first, place, side="right")) - 1 + chunk.start
+                    spot = int(grams.origin[place])
                     found = spun_synonym(texts[sentence], spot, phrases) if spot >= 0 else None
                     if found and not any(item.category == found.category for item in evidence.get(sentence, ())):
                         evidence.setdefault(sentence, []).append(_moved(found, starts[sentence]))
@@ -325,7 +327,7 @@ def _chunks(texts: list[str]) -> Iterator[range]:
     begin = size = 0
     for i, text in enumerate(texts):
         size += min(len(text), MAX_CHARS)
-        if size >= _BATCH_CHARS:
+        if size >= 2 * _BATCH_CHARS:
             yield range(begin, i + 1)
             begin, size = i + 1, 0
     if begin < len(texts):

@@ -1,7 +1,7 @@
 """Hashed n-grams of sentences, vectorised over characters, with offsets back into the sentence.
 
 Sentences are normalised so that typography cannot leak into the classifier: quotes, dashes, digits, spacing,
-diacritics, zero-width characters and final punctuation look the same whoever typed them.
+case, diacritics, zero-width characters and final punctuation look the same whoever typed them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["CHAR_KINDS", "KINDS", "MAX_CHARS", "TOKEN_KINDS", "Block", "Grams", 
 MAX_CHARS = 2000
 """Characters of a sentence that count; what is longer is no sentence."""
 
-# name: for tokens, which of the following ones belong to the n-gram; for characters, how many
-TOKEN_KINDS = {"word1": (0,), "word2": (0, 1), "word3": (0, 1, 2), "skip": (0, 2), "case": (0,)}
-CHAR_KINDS = {"char4": 4}
+# how many tokens or characters
+TOKEN_KINDS = {"word1": 1, "word2": 2, "word3": 3}
+CHAR_KINDS = {"char3": 3, "char4": 4}
 KINDS = (*TOKEN_KINDS, *CHAR_KINDS)
 
 _SPACE, _PAD, _OTHER, _DROP = 32, 1, 127, 0
@@ -44,14 +44,10 @@ class Block(NamedTuple):
         Hash of each n-gram; 0 where it would reach over the end of its sentence.
     first : ndarray of shape (n_sentences,)
         Where the n-grams of each sentence begin in `key`; no sentence is without.
-    start, end : ndarray of shape (n_grams,)
-        Positions in the normalised text.
     """
 
     key: U32
     first: I32
-    start: I32
-    end: I32
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +64,21 @@ class Grams:
         For each position of the normalised text, the character of its sentence that it came from, or -1.
     first : ndarray of shape (n_sentences + 1,)
         Where each sentence begins in the normalised text.
+    token_start, token_end : ndarray of shape (n_tokens,)
+        Positions of all tokens in the normalised text.
     """
 
     blocks: dict[str, Block]
     n_tokens: I32
     origin: I32
     first: I32
+    token_start: I32
+    token_end: I32
+
+    def spans(self, kind: str) -> tuple[I32, I32]:
+        """Return start and end of the n-grams of a kind of tokens, as positions in the normalised text."""
+        last = np.arange(len(self.token_end)) + TOKEN_KINDS[kind] - 1
+        return self.token_start, self.token_end[np.minimum(last, len(last) - 1)]
 
 
 @cache
@@ -91,7 +96,8 @@ def _lookup() -> Codes:
         elif kind in ("Mn", "Cf", "Cc"):
             table[code] = _DROP
         elif base < "\x7f" and kind[0] == "L":
-            table[code] = ord(base)
+            table[code] = ord(base.lower())
+    table[ord("A") : ord("Z") + 1] += 32
     table[list(b"0123456789")] = ord("0")
     table[[9, 10, 11, 12, 13, 0x85]] = _SPACE
     # dashes set off clauses in one house style and commas in another: they weigh nothing
@@ -100,7 +106,7 @@ def _lookup() -> Codes:
     table[[0x2018, 0x2019, 0x201B, 0x60, 0xB4, 0x2BC]] = ord("'")
     table[[0x22, 0xAB, 0xBB, 0x201C, 0x201D, 0x201E, 0x201F, 0x2039, 0x203A]] = _DROP
     table[0x2026] = ord(".")
-    for char, plain in zip("øØłŁđĐæÆœŒßıħŋðþÞ", "oOlLdDaAoOsihndpP", strict=True):
+    for char, plain in zip("øØłŁđĐæÆœŒßıħŋðþÞ", "oollddaaoosihndpp", strict=True):
         table[ord(char)] = ord(plain)
     return table
 
@@ -122,8 +128,7 @@ def _flags(chars: bytes) -> NDArray[np.bool_]:
 _GLUED_LEFT = _flags(b",.;:)?!%")
 _FINAL = _flags(b".!?, ;:-'")
 _COLLAPSED = _flags(b"0.")
-_UPPER = _flags(bytes(range(65, 91)))
-_WORD = _flags(bytes(range(65, 91)) + bytes(range(97, 123)) + b"0'" + bytes([_OTHER]))
+_WORD = _flags(bytes(range(97, 123)) + b"0'" + bytes([_OTHER]))
 
 
 def _normalise(sentences: Sequence[str]) -> tuple[Codes, I32, I32]:
@@ -185,10 +190,9 @@ class _Tokens(NamedTuple):
     end: I32
     owner: I32
     hash: U64
-    capital: NDArray[np.bool_]
 
 
-def _tokens(codes: Codes, low: Codes, first: I32) -> _Tokens:
+def _tokens(codes: Codes, first: I32) -> _Tokens:
     """Words and single punctuation marks, with one pad on each side of every sentence."""
     word = _WORD[codes]
     visible = codes > _SPACE
@@ -205,11 +209,11 @@ def _tokens(codes: Codes, low: Codes, first: I32) -> _Tokens:
     places = np.flatnonzero(visible | begins).astype(np.int32)
     first_place = np.cumsum(length, dtype=np.int32) - length
     offset = np.minimum(places - np.repeat(start, length), 63)
-    hashes: U64 = np.add.reduceat(low[places] * _MIX[offset], first_place)
+    hashes: U64 = np.add.reduceat(codes[places] * _MIX[offset], first_place)
     hashes *= np.uint64(0x9E3779B97F4A7C15)
     opens = np.searchsorted(start, first)
     owner = np.repeat(np.arange(len(first) - 1, dtype=np.int32), np.diff(opens))
-    return _Tokens(start, end, owner, hashes, _UPPER[codes[start]])
+    return _Tokens(start, end, owner, hashes)
 
 
 def extract(sentences: Sequence[str]) -> Grams:
@@ -226,39 +230,31 @@ def extract(sentences: Sequence[str]) -> Grams:
         The same for a sentence whatever its neighbours in the batch.
     """
     codes, origin, first = _normalise([sentence[:MAX_CHARS] for sentence in sentences])
-    low = codes + (_UPPER[codes].view(np.uint8) << np.uint8(5))
     blocks = {}
-
-    tokens = _tokens(codes, low, first)
+    tokens = _tokens(codes, first)
     count = len(tokens.start)
     token_first = np.searchsorted(tokens.start, first[:-1]).astype(np.int32)
-    for salt, (kind, steps) in enumerate(TOKEN_KINDS.items()):
-        reach = steps[-1]
-        hashes = tokens.hash.copy()
-        if kind == "case":
-            hashes += tokens.capital
-        for step in steps[1:]:
-            hashes[: count - step] = hashes[: count - step] * _STEP + tokens.hash[step:]
-        key = _key(hashes * _STEP + np.uint64(salt))
+    rolled = tokens.hash.copy()
+    for kind, order in TOKEN_KINDS.items():
+        reach = order - 1
+        if reach:
+            rolled[: count - reach] = rolled[: count - reach] * _STEP + tokens.hash[reach:]
+        key = _key(rolled)
         if reach:
             key[count - reach :] = 0
             key[: count - reach][tokens.owner[reach:] != tokens.owner[: count - reach]] = 0
-        end = tokens.end[np.minimum(np.arange(count) + reach, count - 1)]
-        blocks[kind] = Block(key, token_first, tokens.start, end)
+        blocks[kind] = Block(key, token_first)
 
-    size = len(codes)
-    places = np.arange(size, dtype=np.int32)
+    # what begins in the pads after a sentence would reach into the next one
     tail = (first[1:, None] - np.arange(1, _TAIL + 1)).ravel()
-    wide = low.astype(np.uint32)
-    for kind, order in CHAR_KINDS.items():
-        key = np.zeros(size, np.uint32)
-        for step in range(order):
-            key[: size - order + 1] = (
-                key[: size - order + 1] * np.uint32(0x9E3779B1) + wide[step : size - order + 1 + step]
-            )
-        key ^= key >> np.uint32(15)
-        key *= np.uint32(0x85EBCA77)
-        key[tail] = 0
-        blocks[kind] = Block(key, first[:-1], places, np.minimum(places + np.int32(order), np.int32(size)))
+    wide = codes.astype(np.uint32)
+    chars = wide.copy()
+    kind_of = {order: kind for kind, order in CHAR_KINDS.items()}
+    for step in range(1, _TAIL + 1):
+        chars[:-step] = chars[:-step] * np.uint32(0x9E3779B1) + wide[step:]
+        if step + 1 in kind_of:
+            key = (chars ^ (chars >> np.uint32(15))) * np.uint32(0x85EBCA77)
+            key[tail] = 0
+            blocks[kind_of[step + 1]] = Block(key, first[:-1])
     n_tokens = np.diff(token_first, append=np.int32(count))
-    return Grams(blocks, n_tokens, origin, first)
+    return Grams(blocks, n_tokens, origin, first, tokens.start, tokens.end)

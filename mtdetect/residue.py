@@ -42,6 +42,12 @@ _PAGE_LINE = re.compile(
     r"|(?:read or share this story"
     r"|this (?:article|story|post) (?:was )?(?:originally|first) (?:appeared|published)) .{1,150}"
 )
+# the first three letters of all of them, or their second character is no letter: this settles nearly all prose
+_STARTS = frozenset(
+    "acc|add|adv|all|art|bac|by |can|cat|cli|com|coo|cop|don|ema|fac|fil|fin|fol|go |ins|joi|lat|lea|lik|lin|loa|log"
+    "|man|mor|mos|nex|no |not|ori|pin|ple|pop|pos|pre|pri|pub|rea|rec|red|rel|req|ret|sav|scr|see|sha|sho|sig|sim|ski"
+    "|sou|spo|sto|sub|tag|tel|ter|thi|tre|twe|twi|upd|vie|we |wha|wri|you".split("|")
+)
 
 
 def page_residue(text: str) -> Iterator[Evidence]:
@@ -62,8 +68,9 @@ def page_residue(text: str) -> Iterator[Evidence]:
     """
     start = 0
     for line in text.split("\n"):
-        content = line.strip() if len(line) <= 300 else ""
-        if 3 <= len(content) <= 200 and _PAGE_LINE.fullmatch(content.lower()):
-            spot = start + line.index(content)
-            yield Evidence(spot, spot + len(content), "page_residue", "a leftover of the web page", "context")
+        if 3 <= len(line) <= 300 and (line[:3].lower() in _STARTS or not line[:2].isalpha()):
+            content = line.strip()
+            if 3 <= len(content) <= 200 and _PAGE_LINE.fullmatch(content.lower()):
+                spot = start + line.index(content)
+                yield Evidence(spot, spot + len(content), "page_residue", "a leftover of the web page", "context")
         start += len(line) + 1

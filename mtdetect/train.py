@@ -35,7 +35,9 @@ MATCHED = ("wmt_mt", "wmt_ref", "wmt2021", "llm_mt", "htvsmt")
 _CHUNK = 4000
 _SYSTEMS = 4
 _SAMPLE = 2000
-_CHAR_SCALE, _LEVEL_SCALE = 0.5, 0.2  # relative to word n-grams, in the quality head
+_REAL_TERMS = ("character recognition", "search engine", "supply route", "traffic patterns")  # listed, but in use
+_SEEN = {"word2": 1, "word3": 2}  # times, for an n-gram to be familiar: the table is small
+_CHAR_SCALE, _LEVEL_SCALE = 0.35, 0.2  # relative to word n-grams, in the quality head
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -92,7 +94,7 @@ class _Keys:
         return sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
 
     def levels(self, model: FastClassifier) -> F64:
-        """Return the share of each level of familiarity, shape (n_sentences, 3 * 9)."""
+        """Return the share of each level of familiarity, shape (n_sentences, 2 * 9)."""
         n = len(self.n_tokens)
         parts = []
         for kind in FAMILIAR_KINDS:
@@ -179,27 +181,30 @@ def _familiar(texts: Iterable[str]) -> NDArray[np.uint8]:
                 counts[kind].append(grams.blocks[kind].key)
             batch = []
     table = np.zeros(1 << FAMILIAR_BITS, np.uint8)
-    keys, count = np.unique(np.concatenate([key for kind in counts.values() for key in kind]), return_counts=True)
-    keys, count = keys[(count > 1) & (keys > 0)], count[(count > 1) & (keys > 0)]
-    order = np.argsort(count, kind="stable")  # the most frequent n-gram is written last and keeps the place
-    place, check = familiar_slot(keys[order])
-    table[place] = check | np.minimum(np.log2(count[order] + 1.0), LEVELS - 1).astype(np.uint8)
+    for kind in reversed(
+        FAMILIAR_KINDS
+    ):  # where two share a place, the shorter n-gram keeps it, then the more frequent
+        keys, count = np.unique(np.concatenate(counts[kind]), return_counts=True)
+        use = (keys > 0) & (count >= _SEEN[kind])
+        order = np.argsort(count[use], kind="stable")
+        place, check = familiar_slot(keys[use][order])
+        table[place] = check | np.minimum(np.log2(count[use][order] + 1.0), LEVELS - 1).astype(np.uint8)
     return table
 
 
-def _spun(phrases: Iterable[str], clean: Iterable[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
-    """Return hashes of the tortured phrases of two words or more that clean news never uses."""
+def _spun(phrases: Iterable[str], human: Iterable[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Return hashes of the tortured phrases of two to four words that people never use in news."""
     from mtdetect.artifacts import phrase_hash
 
     wanted = {}
     for phrase in phrases:
         words = re.findall(r"[a-z]+", phrase.lower())
-        if 2 <= len(words) <= 4 and re.fullmatch(r"[a-z ]+", phrase.lower()):
+        if 2 <= len(words) <= 4 and re.fullmatch(r"[a-z ]+", phrase.lower()) and phrase.lower() not in _REAL_TERMS:
             wanted[" ".join(words)] = phrase_hash(words)
     used: set[int] = set()
     known = set(wanted.values())
     starts = {words.split()[0] for words in wanted}
-    for text in clean:
+    for text in human:
         words = re.findall(r"[a-z]+", text.lower())
         for i, word in enumerate(words):
             if word in starts:
@@ -248,8 +253,9 @@ def train_fast(
     log(f"counting the n-grams of {len(kept)} clean articles")
     familiar = _familiar(clean[i] for i in kept)
     phrases = orjson.loads((data / "tortured_phrases.json").read_bytes())["phrases"]
-    spun_starts, spun = _spun((row["tortured"] for row in phrases), (clean[i] for i in kept))
-    log(f"{len(spun)} tortured phrases that clean news never uses")
+    people = ("\n".join(sentences_of(row)) for row in articles if row["label"] != "mt")
+    spun_starts, spun = _spun((row["tortured"] for row in phrases), people)
+    log(f"{len(spun)} tortured phrases that people never use in news")
 
     rows = _matched_rows(articles, rng)
     split = [sentences_of(row) for row in rows]

@@ -428,9 +428,7 @@ LINES = st.one_of(
 @settings(deadline=None)
 @given(lines=st.lists(LINES, max_size=8))
 @pytest.mark.parametrize("pack", PACK)
-def test_every_line_gives_one_record(
-    tmp_path_factory: pytest.TempPathFactory, pack: str, lines: list[bytes]
-) -> None:
+def test_every_line_gives_one_record(tmp_path_factory: pytest.TempPathFactory, pack: str, lines: list[bytes]) -> None:
     path = tmp_path_factory.mktemp("lines") / ("a.jsonl" + pack)
     data = b"".join(line + b"\n" for line in [b'{"text": ""}', *lines])
     records = read(path, PACK[pack](data), max_bytes=150_000)
@@ -443,12 +441,8 @@ def test_every_line_gives_one_record(
     data=st.binary(max_size=300),
     name=st.sampled_from(["a", "a.txt", "a.json", "a.jsonl", "a.parquet", "a.gz"]),
 )
-@pytest.mark.parametrize(
-    "start", [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"\xff\xfe", b"{", b"[{", b"<html>"]
-)
-def test_no_bytes_raise(
-    tmp_path_factory: pytest.TempPathFactory, start: bytes, data: bytes, name: str
-) -> None:
+@pytest.mark.parametrize("start", [b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"\xff\xfe", b"{", b"[{", b"<html>"])
+def test_no_bytes_raise(tmp_path_factory: pytest.TempPathFactory, start: bytes, data: bytes, name: str) -> None:
     for record in read(tmp_path_factory.mktemp("bytes") / name, start + data):
         assert (record.text is None) == (record.error is not None)
 

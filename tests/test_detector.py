@@ -28,14 +28,17 @@ own two cars,” said Ida Holm, who runs the bakery beside the pier. “They own
 The council had argued that the route loses about 400,000 crowns a year. It will now have to find the money elsewhere, \
 most likely from the fund that was meant to repave the market square."""
 WORDS = st.sampled_from(
-    "the a minister said that “Heavy rain” in Oslo . , : He hits. (ISIS, formerly ISIS) and it 3,500 \n\n \u200b 库 Leave a Reply".split(" ")
-)
+    "the a minister said that “Heavy rain” in Oslo . , : He hits. and it 3,500 \u200b 库 members of the members".split(
+        " "
+    )
+) | st.sampled_from(["(ISIS, formerly ISIS)", "\n\n", "Source link\n"])
 ARTICLES = st.lists(WORDS, max_size=80).map(" ".join) | st.text(st.characters(), max_size=200)
 
 
 def test_exports_are_what_all_says() -> None:
-    assert set(mtdetect.__all__) <= set(dir(mtdetect))
     assert all(getattr(mtdetect, name) is not None for name in mtdetect.__all__)
+    with pytest.raises(AttributeError, match="Detektor"):
+        mtdetect.Detektor  # noqa: B018
 
 
 def check(text: str, article: ArticleScore) -> None:
@@ -156,8 +159,8 @@ def test_acceptance_article(detector: Detector) -> None:
         ("Source link\n\nLeave a Reply\n", "no sentences"),
         ("Rain fell on Oslo.", "too short: 4 words, 25 needed"),
         (
-            "Der Stadtrat hat am Montag beschlossen, dass die alte Brücke bis zum Frühjahr gesperrt bleibt, weil das Geld "
-            "für die Reparatur fehlt und niemand weiß, woher es kommen soll.",
+            "Der Stadtrat hat am Montag beschlossen, dass die alte Brücke bis zum Frühjahr gesperrt bleibt, weil das "
+            "Geld für die Reparatur fehlt und niemand weiß, woher es kommen soll.",
             "not English",
         ),
     ],
@@ -280,7 +283,9 @@ def test_nothing_heavy_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("unit", [" ", ".", ". ", "Mr. ", "“", "(", "\u200d", "\u0301", "7", "\n", "a", "\u202e", "He added: “"])
+@pytest.mark.parametrize(
+    "unit", [" ", ".", ". ", "Mr. ", "“", "(", "\u200d", "\u0301", "7", "\n", "a", "\u202e", "He added: “"]
+)
 def test_time_is_linear(detector: Detector, unit: str) -> None:
     def seconds(size: int) -> float:
         text = "The the and " * 3 + unit * (size // len(unit))

@@ -30,6 +30,7 @@ def keys(grams: Grams, i: int) -> list[list[int]]:
         SENTENCE.replace(" – ", " - "),
         SENTENCE.replace("3500", "7"),
         SENTENCE.replace(":", " :"),
+        SENTENCE.lower(),
         SENTENCE.replace("minister", "min\u200bister"),
         SENTENCE.rstrip('."'),
         f"  {SENTENCE}\r\n",
@@ -48,8 +49,7 @@ def test_accents_look_alike_however_they_are_composed() -> None:
 
 
 def test_words_do_show() -> None:
-    for other in ("The minister says nothing.", "the Minister said nothing."):
-        assert keys(extract([other]), 0) != keys(extract(["The minister said nothing."]), 0)
+    assert keys(extract(["The minister says nothing."]), 0) != keys(extract(["The minister said nothing."]), 0)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=6))
@@ -73,10 +73,10 @@ def test_origins_point_into_the_sentence_in_order(sentences: list[str]) -> None:
 
 def test_n_grams_cover_what_they_say() -> None:
     grams = extract(["Rain fell on Oslo."])
-    block = grams.blocks["word2"]
+    found = zip(*grams.spans("word2"), grams.blocks["word2"].key, strict=True)
     spans = [
         (int(grams.origin[start]), int(grams.origin[end - 1]) + 1)
-        for start, end, key in zip(block.start, block.end, block.key, strict=True)
+        for start, end, key in found
         if key and grams.origin[start] >= 0 and grams.origin[end - 1] >= 0
     ]
     assert ["Rain fell on Oslo."[a:b] for a, b in spans] == ["Rain fell", "fell on", "on Oslo"]

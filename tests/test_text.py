@@ -85,9 +85,7 @@ def test_sentences_joined_by_a_space_come_apart(sentences: list[str]) -> None:
 
 def test_a_missing_space_is_a_boundary_only_before_a_word_that_opens_sentences() -> None:
     assert split("This is the end.The next one.") == ["This is the end.", "The next one."]
-    assert split("Visit Booking.Com or Node.JS at 3.5 percent.") == [
-        "Visit Booking.Com or Node.JS at 3.5 percent."
-    ]
+    assert split("Visit Booking.Com or Node.JS at 3.5 percent.") == ["Visit Booking.Com or Node.JS at 3.5 percent."]
 
 
 def test_a_line_break_separates_unless_the_text_is_wrapped() -> None:
@@ -319,9 +317,7 @@ def test_english_articles_of_every_label_count_as_english() -> None:
 @pytest.mark.skipif(not DATA.exists(), reason="the project's data folder is not beside the repository")
 def test_boundaries_of_human_translations() -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    rows = parquet.read_table(
-        DATA / "articles_dev.parquet", columns=["sentences"], filters=[("label", "=", "ht")]
-    )
+    rows = parquet.read_table(DATA / "articles_dev.parquet", columns=["sentences"], filters=[("label", "=", "ht")])
     hits = found = wanted = 0
     for sentences in filter(None, rows["sentences"].to_pylist()):
         lines = [line.strip() for line in sentences if line.strip()]
