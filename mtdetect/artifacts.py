@@ -256,7 +256,7 @@ _FINITE = re.compile(
     r"|\w+n[’']t|\w+[’'](?:s|re|ll|ve|d|m))\b"
 )
 _CAPITAL_AFTER = _both_quotes(
-    r"”(?<=[a-z]”) (?:It|He|She|They|This|These|There|We|The|That|But|And|In|For|With)(?= [a-z])"
+    r"”(?<=[a-z]”) (?P<word>It|He|She|They|This|These|There|We|The|That|But|And|In|For|With) [a-z]+"
 )
 # plurals that institutions are not named after
 _STRAY_NOUNS = ("Numbers", "Attacks", "Threats", "Victims")
@@ -290,7 +290,7 @@ def case_anomaly(text: str) -> Iterator[Evidence]:
         yield Evidence(before.start(), rest.end(), "case_anomaly", message.format(match["first"]), strength)
     for match in _matches(_CAPITAL_AFTER, text):
         start = _quote_start(text, match.start(), 100)
-        yield Evidence(start, match.end(), "case_anomaly", message.format(match[0][2:]))
+        yield Evidence(start, match.end(), "case_anomaly", message.format(match["word"]))
     for noun in _STRAY_NOUNS:
         spot = text.find(noun)
         while spot >= 0:

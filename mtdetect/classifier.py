@@ -200,7 +200,8 @@ class FastClassifier:
             standard deviations, higher is cleaner.
         """
         tokens = grams.n_tokens.astype(np.float64)
-        out = self.arrays["rules"].astype(np.float64).T @ rules.T
+        # not a matrix product: that rounds otherwise when there are more rows
+        out: F64 = (rules[None] * self.arrays["rules"].astype(np.float64).T[:, None]).sum(axis=2)
         both = np.zeros(len(tokens), np.complex128)
         for kind in TOKEN_KINDS:
             block = grams.blocks[kind]

@@ -382,10 +382,11 @@ def _as_text(record: Record, article: ArticleScore) -> str:
 
 
 def _flagged(number: int, sentence: SentenceScore, width: int) -> Iterator[str]:
-    """Yield a sentence with its garbled parts between « and », and below it the reasons."""
+    """Yield a sentence with its garbled parts between « and », and below it the reasons, the strong ones if any."""
+    shown = [item for item in sentence.evidence if item.strength == "strong"] or sentence.evidence
     marked, done = "", 0
     text = sentence.text[:_MAX_SHOWN]
-    for item in sorted(sentence.evidence, key=lambda item: item.start):
+    for item in shown:
         start, end = max(item.start - sentence.start, done), min(item.end - sentence.start, len(text))
         if start < end:
             if start == done and marked.endswith(_CLOSE):
@@ -400,6 +401,6 @@ def _flagged(number: int, sentence: SentenceScore, width: int) -> Iterator[str]:
         body = start_mark * inside + line[7:].replace(_OPEN, f"{start_mark}«").replace(_CLOSE, f"»{stop_mark}")
         inside = line.rfind(_OPEN) > line.rfind(_CLOSE) or (inside and _CLOSE not in line)
         yield line[:7] + body + stop_mark * inside
-    for item in sentence.evidence:
+    for item in shown:
         reason = f"{item.category}: {_safe(item.message)} ({item.source})"
         yield from textwrap.wrap(reason, width, initial_indent=" " * 7 + "→ ", subsequent_indent=" " * 9)

@@ -239,7 +239,8 @@ class Detector:
         fitted = config["quality"]["article"]
         features = article_features(1 - clean, strong, weak, begins)
         quality = np.full(len(drafts), np.nan)
-        quality[sizes > 0] = 100 * sigmoid(fitted["intercept"] + features @ np.array(fitted["weights"]))
+        # not a matrix product: that rounds otherwise when there are more rows
+        quality[sizes > 0] = 100 * sigmoid(fitted["intercept"] + (features * fitted["weights"]).sum(axis=1))
         fitted = config["mt"]["article"]
         mt_score = np.full(len(drafts), np.nan)
         means = np.add.reduceat(z[0], begins) / sizes[sizes > 0]

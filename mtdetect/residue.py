@@ -70,7 +70,7 @@ def page_residue(text: str) -> Iterator[Evidence]:
     for line in text.split("\n"):
         if 3 <= len(line) <= 300 and (line[:3].lower() in _STARTS or not line[:2].isalpha()):
             content = line.strip()
-            if 3 <= len(content) <= 200 and _PAGE_LINE.fullmatch(content.lower()):
+            if 3 <= len(content) <= 200 and _PAGE_LINE.fullmatch(" ".join(content.lower().split())):
                 spot = start + line.index(content)
                 yield Evidence(spot, spot + len(content), "page_residue", "a leftover of the web page", "context")
         start += len(line) + 1
