@@ -61,6 +61,7 @@ class _Scored:
     owner: NDArray[np.int64]
     sentence: F64
     flagged: dict[str, B]
+    strong: dict[str, B]
 
     @classmethod
     def score(cls, detector: Detector, rows: list[dict[str, Any]]) -> _Scored:
@@ -74,6 +75,11 @@ class _Scored:
             name: np.array([s.flagged for article in articles for s in article.at(name).sentences], bool)
             for name in points
         }
+        strong: dict[str, B] = {}
+        for i, sentence in enumerate(s for article in articles for s in article.sentences):
+            for item in sentence.evidence:
+                if item.strength == "strong":
+                    strong.setdefault(item.category, np.zeros(sum(sizes), bool))[i] = True
 
         def column(name: str) -> NDArray[np.str_]:
             return np.array([str(row[name]) for row in rows])
@@ -88,6 +94,7 @@ class _Scored:
             np.repeat(np.arange(len(rows)), sizes),
             np.array([s.mt_score for article in articles for s in article.sentences]),
             flagged,
+            strong,
         )
 
 
@@ -247,12 +254,18 @@ def evaluate(detector: Detector, data: Path, log: Callable[[str], None] = lambda
             below = _rate(scored.quality[judged] < 50, scored.group[judged])
             median = round(float(np.median(scored.quality[judged])), 2)
             low_quality[f"{name} {label}"] = below | {"median": median, "not judged": int((use & ~judged).sum())}
+    people = (scored.label == "human")[scored.owner]
+    strong = {
+        category: {"human": int(hit[people].sum()), "mt and ht": int(hit[~people].sum())}
+        for category, hit in sorted(scored.strong.items())
+    }
     log("rates: done")
     spans = read_rows(data, "spans_dev")
     return {
         "signature": detector.score("").signature,
         "matched auroc": matched,
         "sentences flagged": flags,
+        "sentences with strong evidence": {"human": int(people.sum()), "mt and ht": int((~people).sum()), "of": strong},
         "quality below 50": low_quality,
         "quality against judgement": _judgements(detector, read_rows(data, "judgements_dev")),
         "spans": {source: _spans(detector, spans, source) for source in ("mlqe_pe", "mqm")},
@@ -285,6 +298,13 @@ def tables(metrics: dict[str, Any]) -> str:
     human = [rates for name, rates in flags.items() if name.endswith(" human")]
     worst = [f"{100 * max(rates[point]['value'] for rates in human):.2f}" for point in points]
     lines.append(f"| worst human source | {' | '.join(worst)} | |")
+    strong = metrics["sentences with strong evidence"]
+    lines += [
+        "",
+        f"| sentences with strong evidence | of {strong['human']} human | of {strong['mt and ht']} translated |",
+    ]
+    lines += ["| --- | --- | --- |"]
+    lines += [f"| {name} | {row['human']} | {row['mt and ht']} |" for name, row in strong["of"].items()]
     lines += ["", "| articles | quality below 50, % | median | n | not judged |", "| --- | --- | --- | --- | --- |"]
     for name, rate in metrics["quality below 50"].items():
         lines.append(

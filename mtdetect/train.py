@@ -260,6 +260,7 @@ def train_fast(
     try:
         from scipy import sparse
         from sklearn.linear_model import Ridge, SGDClassifier
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise DataError("training needs scikit-learn: pip install 'mtdetect[train]'") from error
     rng = np.random.default_rng(seed)
@@ -324,7 +325,8 @@ def train_fast(
         [judged_keys.matrix(model, "quality", KINDS), (levels - levels.mean(axis=0)) / spread * _LEVEL_SCALE, hits],
         format="csr",
     )
-    ridge = Ridge(alpha=10.0, solver="sparse_cg", max_iter=300, tol=1e-3).fit(features, target)
+    with threadpool_limits(limits=1):  # sums of several threads round otherwise
+        ridge = Ridge(alpha=10.0, solver="sparse_cg", max_iter=300, tol=1e-3).fit(features, target)
     arrays["weights"][:, 1] = ridge.coef_[1:n]
     arrays["chars"][:] = ridge.coef_[n:n_all] * _CHAR_SCALE
     share = ridge.coef_[n_all : n_all + levels.shape[1]] / spread * _LEVEL_SCALE
@@ -332,7 +334,9 @@ def train_fast(
     arrays["rules"][:, 1] = np.minimum(ridge.coef_[n_all + levels.shape[1] :], 0)
     log("head quality: trained")
 
-    config = calibrate(model, data, [clean[i] for i in held_out], rng, log) | {
+    with threadpool_limits(limits=1):
+        config = calibrate(model, data, [clean[i] for i in held_out], rng, log)
+    config |= {
         "name": out.name,
         "rules": columns,
         "training": {"seed": seed, "data": _digests(data), "articles": len(rows), "sentences": len(sentences)},
