@@ -89,9 +89,10 @@ def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: 
 def test_save_and_load_give_the_same_model(detector: Detector, tmp_path: Path) -> None:
     model = detector.classifier
     again = model.save(tmp_path / "copy")
-    assert again.digest == model.digest
-    assert again.config == model.config
-    assert (tmp_path / "copy" / "config.json").read_bytes() == (model_folder("fast") / "config.json").read_bytes()
+    # another release of numpy may lay out the file of weights in another way
+    assert {**again.config, "checksums": None} == {**model.config, "checksums": None}
+    assert all((again.arrays[name] == array).all() for name, array in model.arrays.items())
+    assert again.save(tmp_path / "second").digest == again.digest
 
 
 def test_model_fits_in_the_budget() -> None:
