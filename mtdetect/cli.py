@@ -7,12 +7,9 @@ Data goes to standard output, everything else to standard error. Exit 0: it ran;
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import stat
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import Enum
@@ -25,23 +22,12 @@ import typer
 
 if TYPE_CHECKING:
     from mtdetect.corpus import Record
-    from mtdetect.types import ArticleScore, SentenceScore
 
 __all__ = ["app", "main"]
 
 _T = TypeVar("_T")
 _POINTS = {0.001: "fpr_0.1", 0.01: "fpr_1", 0.05: "fpr_5"}
-_BOLD, _DIM, _RED, _GREEN, _YELLOW, _MARK = "1", "2", "31", "32", "33", "1;31"
-_VERDICTS = ((85, "clean", _GREEN), (50, "some damage", _YELLOW), (0, "garbled", _RED))
-_MAX_SHOWN = 2000
 _BAR_AFTER_S = 2.0
-# They stand around a garbled part until lines are wrapped; `_safe` lets neither through.
-_OPEN, _CLOSE = "\x02", "\x03"
-_SURROGATE = re.compile("[\ud800-\udfff]")
-# In UTF-8: DEL, C1, soft hyphen, zero-width and bidi controls, line separators, byte-order mark.
-_INVISIBLE = re.compile(
-    rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf"
-)
 
 app = typer.Typer(
     add_completion=False,
@@ -59,6 +45,12 @@ class _Format(str, Enum):
 
 class _Trainable(str, Enum):
     FAST = "fast"
+
+
+class _Engine(str, Enum):
+    APERTIUM = "apertium"
+    MARIAN = "marian"
+    NONE = "none"
 
 
 _Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A shipped model or a model folder.")]
@@ -122,6 +114,7 @@ def score(
     if not files and sys.stdin.isatty():
         _fail("name a FILE, or pipe an article in: mtdetect score article.txt")
     from mtdetect.corpus import InputError, read_records
+    from mtdetect.report import as_json, as_text
 
     records = read_records(files or ["-"], text_field=text_field, id_field=id_field)
     from mtdetect.detector import Detector
@@ -136,14 +129,14 @@ def score(
         except InputError as error:
             failures.append(error)
 
-    as_text = form is _Format.TEXT or (form is None and sys.stdout.isatty())
+    for_people = form is _Format.TEXT or (form is None and sys.stdout.isatty())
     n = n_errors = n_null = n_under = 0
     ahead, behind = tee(readable())
     articles = detector.score_many(record.text or "" for record in ahead)
     for record, article in _with_bar(zip(behind, articles, strict=True)):
         if record.error is not None:
             article = replace(article, reason=f"error: {record.error}")
-        _put(_as_text(record, article) if as_text else _as_json(record, article))
+        _put(as_text(record, article) if for_people else as_json(record, article))
         n += 1
         n_errors += record.error is not None
         n_null += article.quality is None
@@ -209,6 +202,115 @@ def evaluate(
     _note(f"wrote {target}")
 
 
+@app.command(epilog="Example: mtdetect roundtrip clean/ -o pairs.parquet --pivot spa --pivot cat --workers 2")
+def roundtrip(
+    files: Annotated[
+        list[str], typer.Argument(metavar="CLEAN|-", help="Clean articles, in any form that score reads.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PAIRS.parquet", help="Matched rows to write.")],
+    engine: Annotated[_Engine, typer.Option(help="none leaves the text as it is, for --corrupt alone.")] = (
+        _Engine.APERTIUM
+    ),
+    pivot: Annotated[
+        list[str] | None,
+        typer.Option(help="Language between: cat, epo, glg, hbs or spa (apertium), ar and others (marian)."),
+    ] = None,
+    there: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="Marian model out of English; by default Helsinki-NLP's.")
+    ] = None,
+    back: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="Marian model into English; by default Helsinki-NLP's.")
+    ] = None,
+    one_way: Annotated[
+        bool, typer.Option("--one-way", help="The articles are in the pivot language: only translate into English.")
+    ] = False,
+    corrupt: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of sentences to replace by a corruption.")
+    ] = 0.0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Engines at work at once.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the corruptions.")] = 0,
+    text_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of a row that holds the text.")] = None,
+    id_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of a row that holds its id.")] = None,
+) -> None:
+    """Send clean articles through a language and back: matched pairs to train on. Goes on after a kill."""
+    from mtdetect.corpus import InputError, read_records
+    from mtdetect.engines import engines_of
+    from mtdetect.roundtrip import Progress, make_pairs
+
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # an engine that dies is started again
+    default = {_Engine.APERTIUM: "spa", _Engine.MARIAN: "ar", _Engine.NONE: "none"}[engine]
+    pivots = list(dict.fromkeys(pivot or [default]))
+    if (there or back) and (engine is not _Engine.MARIAN or len(pivots) > 1):
+        _fail("--there and --back name the models of --engine marian with a single --pivot")
+    if engine is _Engine.NONE and not corrupt:
+        _fail("--engine none without --corrupt SHARE changes nothing")
+
+    def make(pivot: str) -> tuple[Any, ...]:
+        return engines_of(engine.value, pivot, there=there, back=back, one_way=one_way)
+
+    for name in pivots:  # what is missing is told before anything is read
+        for one in make(name):
+            one.close()
+    total = None
+    if "-" not in files:
+        total = len(pivots) * sum(1 for record in read_records(files, text_field=text_field) if record.text)
+    unread = 0
+
+    def readable() -> Iterator[Record]:
+        nonlocal unread
+        for record in read_records(files, text_field=text_field, id_field=id_field):
+            unread += record.text is None
+            yield record
+
+    begin = last = monotonic()
+
+    def report(progress: Progress, every: float = 10.0) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last < every:
+            return
+        last = now
+        speed = f"{progress.words / (now - begin):,.0f} words/s"
+        done = progress.articles + progress.resumed
+        if total is None:
+            _note(f"{done} articles, {speed}")
+        else:
+            left = (total - done) * (now - begin) / max(progress.articles, 1)
+            _note(f"{done} of {total} articles, {speed}, {left / 60:.0f} min left")
+
+    settings = {
+        "inputs": _fingerprints(files),
+        "fields": [text_field, id_field],
+        "engine": [engine.value, there, back, one_way],
+    }
+    if "-" in files and output.with_name(f"{output.name}.parts").exists():
+        raise InputError(f"{output}.parts is the work of another run, and one on standard input can't go on: delete it")
+    progress = make_pairs(
+        readable(), output, leg=make, pivots=pivots, settings=settings, one_way=one_way, share=corrupt, seed=seed,
+        workers=workers, report=report,
+    )  # fmt: skip
+    spent = monotonic() - begin
+    _note(f"{output}: {progress.pairs} pairs, {progress.words} words in {spent:.0f} s")
+    if progress.resumed:
+        _note(f"{progress.resumed} articles were done by an earlier run")
+    if progress.failed:
+        _note(f"{progress.failed} paragraphs could not be translated: their mt is null")
+    if unread:
+        _note(f"{unread} records could not be read")
+
+
+def _fingerprints(files: list[str]) -> list[list[Any]]:
+    """Return name, size and time of all input files, so that a run goes on only with the same ones."""
+    found = []
+    for name in files:
+        path = Path(name)
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                found.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
+    return found
+
+
 @app.command(epilog="Example: mtdetect info")
 def info(model: _Model = "fast") -> None:
     """Say what a model is. Name, digest, size, operating points, training data."""
@@ -250,14 +352,17 @@ def main(argv: list[str] | None = None) -> None:
         from mtdetect.classifier import ModelError
         from mtdetect.corpus import InputError
         from mtdetect.data import DataError
+        from mtdetect.engines import EngineError
 
-        if not isinstance(error, (DataError, InputError, ModelError)):
+        if not isinstance(error, (DataError, EngineError, InputError, ModelError)):
             raise
         _fail(str(error))
 
 
 def _note(line: str) -> None:
-    sys.stderr.write(f"mtdetect: {_safe(line)}\n")
+    from mtdetect.report import safe
+
+    sys.stderr.write(f"mtdetect: {safe(line)}\n")
 
 
 def _fail(line: str) -> NoReturn:
@@ -277,11 +382,6 @@ def _put(data: str | bytes) -> None:
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         raise
-
-
-def _styled(text: str, style: str) -> str:
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
-    return text if plain else f"\x1b[{style}m{text}\x1b[0m"
 
 
 def _with_bar(items: Iterable[_T]) -> Iterator[_T]:
@@ -312,95 +412,7 @@ def _with_bar(items: Iterable[_T]) -> Iterator[_T]:
             bar.stop()
 
 
-def _as_json(record: Record, article: ArticleScore) -> bytes:
-    import orjson
-
-    row = {
-        "id": record.id,
-        "source": record.source,
-        **article.to_dict(),
-        "encoding": record.encoding,
-        "warnings": list(record.warnings),
-    }
-    try:
-        line = orjson.dumps(row)
-    except orjson.JSONEncodeError:
-        line = orjson.dumps(_without_surrogates(row))
-    # JSON leaves these raw; escaped they mean the same, and do nothing to a terminal at the end of the pipe
-    return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0].decode()):04x}".encode(), line)
-
-
-def _without_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {name: _without_surrogates(item) for name, item in value.items()}
-    return [_without_surrogates(item) for item in value] if isinstance(value, list) else value
-
-
-def _safe(text: str) -> str:
-    r"""Return the text in one line, with what a terminal would obey or hide made visible: ESC becomes ``\x1b``."""
-    text = re.sub(r"[^\S ]+", " ", text)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _safe_lines(text: str) -> str:
-    return "\n".join(map(_safe, text.split("\n")))
+    from mtdetect.report import safe
 
-
-def _as_text(record: Record, article: ArticleScore) -> str:
-    name = "standard input" if record.source == "-" else _safe(record.source)
-    if record.id != record.source:
-        name = f"{_safe(record.id)} ({name})"
-    if record.error is not None:
-        return f"{name}: {_styled('not scored', _RED)}, {_safe(article.reason or '')}\n"
-    lines = [_styled(name, _BOLD)]
-    if article.quality is None or article.mt_score is None:
-        lines.append(f"  not scored: {_safe(article.reason or '')}")
-    else:
-        verdict, style = next((words, style) for low, words, style in _VERDICTS if round(article.quality) >= low)
-        says = "reads like" if article.machine_translated else "not called"
-        lines += [
-            f"  quality   {article.quality:.0f} / 100, {_styled(verdict, style)} (higher is cleaner)",
-            f"  mt_score  {article.mt_score:.2f}, {says} machine translation (from {article.point.article:.2f} on)",
-        ]
-    if article.sentences:
-        lines.append(f"  flagged   {article.n_flagged} of {article.n_sentences} sentences")
-    width = min(max(shutil.get_terminal_size().columns, 40), 120)
-    for number, sentence in enumerate(article.sentences, 1):
-        if sentence.flagged:
-            lines += ["", *_flagged(number, sentence, width)]
-    lines.append("")
-    if article.residue:
-        n = len(article.residue)
-        lines.append(f"  {n} {'line' if n == 1 else 'lines'} of page residue kept out of the score")
-    lines += [f"  warning: {_safe(warning)}" for warning in record.warnings]
-    lines.append(_styled(f"  {_safe(article.signature)}", _DIM))
-    return "\n".join(lines) + "\n"
-
-
-def _flagged(number: int, sentence: SentenceScore, width: int) -> Iterator[str]:
-    """Yield a sentence with its garbled parts between « and », and below it the reasons, the strong ones if any."""
-    shown = [item for item in sentence.evidence if item.strength == "strong"] or sentence.evidence
-    marked, done = "", 0
-    text = sentence.text[:_MAX_SHOWN]
-    for item in shown:
-        start, end = max(item.start - sentence.start, done), min(item.end - sentence.start, len(text))
-        if start < end:
-            if start == done and marked.endswith(_CLOSE):
-                marked = marked[:-1] + _safe(text[start:end]) + _CLOSE
-            else:
-                marked += _safe(text[done:start]) + _OPEN + _safe(text[start:end]) + _CLOSE
-            done = end
-    marked += _safe(text[done:]) + ("…" if len(sentence.text) > len(text) else "")
-    start_mark, stop_mark = _styled("|", _MARK).split("|")
-    inside = False
-    for line in textwrap.wrap(marked, width, initial_indent=f"{number:5}  ", subsequent_indent=" " * 7):
-        body = start_mark * inside + line[7:].replace(_OPEN, f"{start_mark}«").replace(_CLOSE, f"»{stop_mark}")
-        inside = line.rfind(_OPEN) > line.rfind(_CLOSE) or (inside and _CLOSE not in line)
-        yield line[:7] + body + stop_mark * inside
-    for item in shown:
-        reason = f"{item.category}: {_safe(item.message)} ({item.source})"
-        yield from textwrap.wrap(reason, width, initial_indent=" " * 7 + "→ ", subsequent_indent=" " * 9)
+    return "\n".join(map(safe, text.split("\n")))

@@ -20,6 +20,7 @@ from mtdetect import cli
 from mtdetect.classifier import FastClassifier
 from mtdetect.corpus import Record
 from mtdetect.detector import Detector
+from mtdetect.report import as_json
 
 ROOT = Path(__file__).parents[1]
 ARTICLES = ROOT / "notebooks" / "articles"
@@ -304,7 +305,7 @@ def test_file_names(run: Run, tmp_path: Path, name: str) -> None:
 def test_surrogates_in_a_text_keep_offsets(model: str) -> None:
     text = Path(GARBLED).read_text("utf-8").replace("Merrow", "Mer\ud800\udc00ow")
     article = Detector.from_pretrained(model).score(text)
-    row = json.loads(cli._as_json(Record("a", text, "b", warnings=("c",)), article))
+    row = json.loads(as_json(Record("a", text, "b", warnings=("c",)), article))
     assert row["warnings"] == ["c"]
     for sentence in row["sentences"]:
         assert text[sentence["start"] : sentence["end"]].replace("\ud800\udc00", "\ufffd\ufffd") == sentence["text"]
