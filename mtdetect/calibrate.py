@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.classifier import FastClassifier, article_features, sigmoid
-from mtdetect.data import read_rows, rule_columns, rule_matrix, sentences_of
+from mtdetect.classifier import FastClassifier, article_features, article_mt_features, sigmoid
+from mtdetect.data import Pair, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import extract
 
 __all__ = ["FPR", "calibrate", "raw_scores"]
@@ -19,11 +19,13 @@ FPR = {"fpr_0.1": 0.001, "fpr_1": 0.01, "fpr_5": 0.05}
 _CHUNK = 4000
 _MIXTURES = 4000
 _CLEAN_WEIGHT = 20.0  # quiet beats loud
+_ROUNDTRIP_WEIGHT = 1.75  # in the score of a sentence, where style weighs 1
+_BELOW_50 = {"human": 0.008, "ht": 0.05}  # share of articles of any source whose quality may be so low
 F64 = NDArray[np.float64]
 
 
 def raw_scores(model: FastClassifier, split: Sequence[Sequence[str]]) -> tuple[F64, NDArray[np.bool_]]:
-    """Return the outputs of both heads (2, n_sentences) and the rule hits (n_sentences, n_rules)."""
+    """Return the outputs of the heads (4, n_sentences) and the rule hits (n_sentences, n_rules)."""
     hits = rule_matrix(split)
     sentences = [sentence for part in split for sentence in part]
     parts = [
@@ -53,9 +55,14 @@ def _fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int])
 
 
 def calibrate(
-    model: FastClassifier, data: Path, clean: Sequence[str], rng: np.random.Generator, log: Callable[[str], None]
+    model: FastClassifier,
+    data: Path,
+    clean: Sequence[str],
+    unseen: tuple[FastClassifier, Sequence[Pair]],
+    rng: np.random.Generator,
+    log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Return the parts of the configuration that are fitted on the dev split.
+    """Return the parts of the configuration that are fitted on the dev split and on spared round trips.
 
     Parameters
     ----------
@@ -65,63 +72,104 @@ def calibrate(
         Folder with ``articles_dev`` and ``judgements_dev``.
     clean : sequence of str
         Human articles that the model has not seen, to mix judged sentences into.
+    unseen : (FastClassifier, sequence of Pair)
+        Round trips of a kind, and the model as it is without having seen that kind.
     rng : numpy.random.Generator
         For the mixtures.
     log : callable
         Called with a line at each step.
     """
+    naive, pairs = unseen
     rows = read_rows(data, "articles_dev")
-    split = [sentences_of(row) for row in rows]
-    sizes = np.array([len(part) for part in split])
-    z, hits = raw_scores(model, split)
-    owner = np.repeat(np.arange(len(rows)), sizes)
-    z_article = np.bincount(owner, z[0], len(rows)) / np.maximum(sizes, 1)
     source = np.array([row["source"] for row in rows])
     label = np.array([row["label"] for row in rows])
+    split = [sentences_of(row) for row in rows]
+    trips = [side for pair in pairs for side in (pair.human, pair.machine)]
+    sizes = np.array([len(part) for part in split + trips])
+    parts = [raw_scores(model, split)] + ([raw_scores(naive, trips)] if trips else [])
+    z, hits = np.concatenate([part for part, _ in parts], axis=1), np.concatenate([part for _, part in parts])
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    means = np.array([np.bincount(owner, part, len(sizes)) for part in z[:2]]) / np.maximum(sizes, 1)
 
-    matched = np.isin(source, source[label == "ht"]) & (sizes > 0)
+    # documents that machines and people translated; as much weight for round trips against originals
+    matched = np.isin(source, source[label == "ht"]) & (sizes[: len(rows)] > 0)
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
     side = groups * 2 + (label == "mt")
     weight = matched / np.bincount(side, matched)[side].clip(1)
+    of_trips = np.full(len(trips), weight.sum() / max(len(trips), 1))
+    weight = np.append(weight, of_trips)
+    machine = np.append(label == "mt", np.arange(len(trips)) % 2 == 1)
+    people = {  # by source, those of the dev split
+        (name, kind): np.flatnonzero((source == name) & (label == kind) & (sizes[: len(rows)] > 0))
+        for name in np.unique(source)
+        for kind in ("human", "ht")
+        if ((source == name) & (label == kind)).any()
+    }
+    news = np.concatenate([which for (_, kind), which in people.items() if kind == "human"])
+    cap = float(np.quantile(means[1][news], 0.9))
+    mixed = z[0] + _ROUNDTRIP_WEIGHT * z[1]
+    by_level = {"sentence": mixed[:, None], "article": article_mt_features(means[0], means[1], cap)}
     mt: dict[str, Any] = {}
-    for level, scores, who in (("sentence", z[0], owner), ("article", z_article, np.arange(len(rows)))):
+    probability: dict[str, F64] = {}
+    for level, features in by_level.items():
+        who = owner if level == "sentence" else np.arange(len(sizes))
         use = weight[who] > 0
-        intercept, slope = _fit_logistic(scores[use, None], (label == "mt")[who][use] * 1.0, weight[who][use], [1])
-        mt[level] = {"intercept": intercept, "slope": float(slope[0])}
+        intercept, slopes = _fit_logistic(
+            features[use], machine[who][use] * 1.0, weight[who][use], [1] * features.shape[1]
+        )
+        mt[level] = {"intercept": intercept, "weights": slopes.tolist()}
+        probability[level] = sigmoid(intercept + (features * slopes).sum(axis=1))
+    (slope,) = mt["sentence"]["weights"]
+    mt["sentence"]["weights"] = [slope, slope * _ROUNDTRIP_WEIGHT]
+    mt["article"]["cap"] = cap
+    log(f"mt: {mt}")
 
-    def probability(level: str, scores: F64) -> F64:
-        return sigmoid(mt[level]["intercept"] + mt[level]["slope"] * scores)
-
-    # the worst source of human articles sets each threshold
-    human = [name for name in np.unique(source[label == "human"])]
+    # the worst source of text by people, written or translated, sets each threshold
     points = {}
     for name, rate in FPR.items():
-        by_level = {}
-        for level, scores, who in (("sentence", z[0], source[owner]), ("article", z_article, source)):
-            quantiles = [np.quantile(probability(level, scores[who == one]), 1 - rate) for one in human]
-            by_level[level] = round(float(max(quantiles)) + 5e-7, 6)
-        points[name] = by_level
+        chosen = {}
+        for level, scores in probability.items():
+            samples = [
+                scores[np.isin(owner, which)] if level == "sentence" else scores[which] for which in people.values()
+            ]
+            chosen[level] = round(float(max(np.quantile(sample, 1 - rate) for sample in samples)) + 5e-7, 6)
+        points[name] = chosen
     log(f"operating points: {points}")
-    quality = _fit_quality(model, data, clean, rng)
-    used = np.flatnonzero((label == "human") & (sizes > 0))
-    table = np.concatenate([_table(z[:, owner == i], hits[owner == i], quality["sentence"]) for i in used])
-    first = np.cumsum(sizes[used]) - sizes[used]
-    raw = article_features(*_columns(table), first) @ np.array(quality["article"]["weights"])
-    # a human article is to fall below 50 once in a hundred, whatever its source
-    lowest = min(np.quantile(raw[source[used] == one], 0.01) for one in human)
-    log(f"quality: {quality}, human articles at 50: {-lowest:.3f}")
-    quality["article"]["intercept"] = max(quality["article"]["intercept"], -float(lowest))
+    by_people = np.concatenate([which for (_, kind), which in people.items() if kind == "ht"])
+    part = np.isin(owner, by_people)
+    quality = _fit_quality(model, data, clean, unseen, (z[:, part], hits[part], sizes[by_people]), rng)
+    raw = {}
+    for key, which in people.items():
+        part = np.isin(owner, which)
+        table = _table(z[:, part], hits[part], quality["sentence"])
+        first = np.cumsum(sizes[which]) - sizes[which]
+        raw[key] = article_features(*_columns(table), first) @ np.array(quality["article"]["weights"])
+    lowest = min(float(np.quantile(scores, _BELOW_50[kind])) for (_, kind), scores in raw.items())
+    log(f"quality: {quality}, people's articles at 50: {-lowest:.3f}")
+    quality["article"]["intercept"] = -lowest
     return {"mt": mt, "operating_points": points, "quality": quality}
 
 
-def _fit_quality(model: FastClassifier, data: Path, clean: Sequence[str], rng: np.random.Generator) -> dict[str, Any]:
-    """Fit the quality of sentences to human judgements, and that of articles to known shares of garbled sentences."""
+def _fit_quality(
+    model: FastClassifier,
+    data: Path,
+    clean: Sequence[str],
+    unseen: tuple[FastClassifier, Sequence[Pair]],
+    by_people: tuple[F64, NDArray[np.bool_], NDArray[np.int64]],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Fit the quality of sentences to human judgements, and that of articles to known shares of garbled sentences.
+
+    What people translated is as clean as what people wrote: outputs, hits and sizes of such articles in `by_people`.
+    """
+    naive, pairs = unseen
     judged = [row for row in read_rows(data, "judgements_dev") if row["kind"] == "mlqe-da"]
     judgement = np.array([row["score_raw"] for row in judged]) / 100
     z, hits = raw_scores(model, [[row["text"]] for row in judged])
-    intercept, slope = _fit_logistic(z[1][:, None], judgement, np.ones(len(judged)), [1])
+    intercept, slope = _fit_logistic(z[2][:, None], judgement, np.ones(len(judged)), [1])
     sentence = {"intercept": intercept, "slope": float(slope[0])}
     bad = _table(z, hits, sentence)[judgement < 0.5]
+    trips = _table(*raw_scores(naive, [pair.machine for pair in pairs]), sentence) if pairs else bad
 
     split = [part for text in clean if len(part := sentences_of({"sentences": None, "text": text})) >= 5]
     table = _table(*raw_scores(model, split), sentence)
@@ -133,24 +181,29 @@ def _fit_quality(model: FastClassifier, data: Path, clean: Sequence[str], rng: n
         mixed = table[begins[choice] : ends[choice]].copy()
         share = rng.uniform(0, 1) if i % 2 else 0.0
         replaced = rng.permutation(len(mixed))[: round(share * len(mixed))]
-        if i % 4 == 1:
+        if i % 6 == 1:
             # people hardly ever write what a strong rule finds: it makes a sentence garbled, however it reads
-            mixed[replaced, 1] = 1
+            mixed[replaced, 2] = 1
         else:
-            mixed[replaced] = bad[rng.integers(len(bad), size=len(replaced))]
+            garbled = bad if i % 12 == 11 else trips
+            mixed[replaced] = garbled[rng.integers(len(garbled), size=len(replaced))]
         features.append(article_features(*_columns(mixed), np.zeros(1, int))[0])
         target.append((1 - len(replaced) / len(mixed)) ** 3)
     weight = np.where(np.arange(_MIXTURES) % 2, 1.0, _CLEAN_WEIGHT)
-    base, weights = _fit_logistic(np.array(features), np.array(target), weight, [-1] * 4)
+    z, hits, sizes = by_people
+    more = article_features(*_columns(_table(z, hits, sentence)), np.cumsum(sizes) - sizes)
+    target += [1.0] * len(more)
+    weight = np.append(weight, np.full(len(more), _CLEAN_WEIGHT * _MIXTURES / 2 / max(len(more), 1)))
+    base, weights = _fit_logistic(np.vstack([features, more]), np.array(target), weight, [-1] * 3)
     return {"sentence": sentence, "article": {"intercept": base, "weights": weights.tolist()}}
 
 
 def _table(z: F64, hits: NDArray[np.bool_], scale: dict[str, float]) -> F64:
-    """Return damage, strong evidence and weak evidence of each sentence, a column each."""
+    """Return damage, garble and strong evidence of each sentence, a column each."""
     strong: NDArray[np.bool_] = np.array([strength == "strong" for _, strength in rule_columns()])
-    damage = 1 - sigmoid(scale["intercept"] + scale["slope"] * z[1])
-    return np.column_stack([damage, hits[:, strong].any(axis=1), hits[:, ~strong].any(axis=1)])
+    damage = 1 - sigmoid(scale["intercept"] + scale["slope"] * z[2])
+    return np.column_stack([damage, sigmoid(z[3]), hits[:, strong].any(axis=1)])
 
 
-def _columns(table: F64) -> tuple[F64, NDArray[np.bool_], NDArray[np.bool_]]:
-    return table[:, 0], table[:, 1] > 0, table[:, 2] > 0
+def _columns(table: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
+    return table[:, 0], table[:, 1], table[:, 2] > 0

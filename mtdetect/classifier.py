@@ -26,14 +26,20 @@ __all__ = [
     "FastClassifier",
     "ModelError",
     "article_features",
+    "article_mt_features",
     "char_slot",
     "familiar_slot",
     "sigmoid",
     "slot",
 ]
 
-HEADS = ("mt", "quality")
-LENGTH_POWER = {"mt": 0.25, "quality": 0.5}
+HEADS = ("style", "roundtrip", "quality", "garble")
+"""What the weights are for.
+
+``style``: machine against human versions of translated news. ``roundtrip``: the same, and round trips against their
+originals. ``quality``: human judgement. ``garble``: round trips against originals and human translations.
+"""
+LENGTH_POWER = {"style": 0.25, "roundtrip": 0.25, "quality": 0.5, "garble": 0.25}
 """Counts of n-grams are divided by this power of the number of tokens: evidence grows with length, but slowly."""
 FAMILIAR_KINDS = ("word2", "word3")
 LEVELS = 9
@@ -50,7 +56,7 @@ _ARRAYS = {
     "spun": np.uint64,
 }
 _CONFIG = {"format", "name", "rules", "mt", "quality", "operating_points", "training", "checksums"}
-_FORMAT = 1
+_FORMAT = 2
 
 F64 = NDArray[np.float64]
 U32 = NDArray[np.uint32]
@@ -84,11 +90,11 @@ class FastClassifier:
     config : dict
         Contents of ``config.json``: calibration, operating points, provenance.
     arrays : dict of str to ndarray
-        ``keys`` (n_features,), hashes of the n-grams that have a weight; ``weights`` (n_features, 2), a column for
-        each of `HEADS`; ``chars`` (2 ** 17,), weights of character n-grams in the quality head; ``familiar``
-        (2 ** 23,), how often clean news uses an n-gram; ``levels`` (2, 9), weights of that familiarity in the
-        quality head, for each of `FAMILIAR_KINDS`; ``rules`` (n_rules, 2), weights of rule evidence;
-        ``spun_starts`` and ``spun``, hashes of tortured phrases, sorted.
+        ``keys`` (n_features,), hashes of the n-grams that have a weight; ``weights`` (n_features, 4), a column for
+        each of `HEADS`; ``chars`` (2 ** 17, 4), the same for character n-grams; ``familiar`` (2 ** 23,), how often
+        clean news uses an n-gram; ``levels`` (2, 9, 4), weights of that familiarity for each of `FAMILIAR_KINDS`;
+        ``rules`` (n_rules, 4), weights of rule evidence; ``spun_starts`` and ``spun``, hashes of tortured phrases,
+        sorted.
     digest : str
         First eight hexadecimal digits of the SHA-256 of ``config.json``, which holds that of the weights.
     """
@@ -155,18 +161,19 @@ class FastClassifier:
 
     @cached_property
     def _weights(self) -> NDArray[np.complex64]:
-        # both heads in one number: one look-up and one sum for the two
-        weights = self.arrays["weights"].astype(np.float32)
-        return np.append(np.complex64(0), weights.view(np.complex64).ravel())
+        # two heads in one number: one look-up and one sum for the two
+        weights = self.arrays["weights"].astype(np.float32).view(np.complex64)
+        return np.vstack([np.zeros((1, 2), np.complex64), weights]).T.copy()
 
     @cached_property
-    def _chars(self) -> NDArray[np.float32]:
-        return self.arrays["chars"].astype(np.float32)
+    def _chars(self) -> NDArray[np.complex64]:
+        return self.arrays["chars"].astype(np.float32).view(np.complex64).T.copy()
 
     @cached_property
-    def _levels(self) -> NDArray[np.float32]:
+    def _levels(self) -> NDArray[np.complex64]:
         # one more level, without weight, for what reaches over the end of a sentence
-        return np.pad(self.arrays["levels"], ((0, 0), (0, 1)))
+        levels = np.pad(self.arrays["levels"], ((0, 0), (0, 1), (0, 0)))
+        return levels.view(np.complex64).transpose(0, 2, 1).copy()
 
     def rows(self, keys: U32) -> NDArray[np.uint32]:
         """Return the row of each key in the weights, counted from 1; 0 for keys without a weight."""
@@ -195,49 +202,76 @@ class FastClassifier:
 
         Returns
         -------
-        ndarray of shape (2, n_sentences)
-            Not calibrated: the logit of "machine-translated", higher is more so; the predicted human judgement in
-            standard deviations, higher is cleaner.
+        ndarray of shape (4, n_sentences)
+            For each of `HEADS`, not calibrated. Higher is more machine-like, or more garbled; for quality it is the
+            predicted human judgement in standard deviations, higher is cleaner.
         """
         tokens = grams.n_tokens.astype(np.float64)
-        # not a matrix product: that rounds otherwise when there are more rows
-        out: F64 = (rules[None] * self.arrays["rules"].astype(np.float64).T[:, None]).sum(axis=2)
-        both = np.zeros(len(tokens), np.complex128)
+        counted = np.zeros((2, len(tokens)), np.complex128)
+        familiar = np.zeros((2, len(tokens)), np.complex128)
         for kind in TOKEN_KINDS:
             block = grams.blocks[kind]
-            both += np.add.reduceat(self._weights[self.rows(block.key)], block.first)
-            if kind in FAMILIAR_KINDS:
-                weight = self._levels[FAMILIAR_KINDS.index(kind)][self.familiarity(block.key)]
-                out[1] += np.add.reduceat(weight, block.first) / tokens
+            rows = self.rows(block.key)
+            levels = self.familiarity(block.key) if kind in FAMILIAR_KINDS else None
+            for pair in range(2):
+                counted[pair] += np.add.reduceat(self._weights[pair][rows], block.first)
+                if levels is not None:
+                    weight = self._levels[FAMILIAR_KINDS.index(kind), pair][levels]
+                    familiar[pair] += np.add.reduceat(weight, block.first)
         for kind in CHAR_KINDS:
             block = grams.blocks[kind]
-            both += 1j * np.add.reduceat(self._chars[char_slot(block.key)], block.first)
-        out[0] += both.real / tokens ** LENGTH_POWER["mt"]
-        out[1] += both.imag / tokens ** LENGTH_POWER["quality"]
+            places = char_slot(block.key)
+            for pair in range(2):
+                counted[pair] += np.add.reduceat(self._chars[pair][places], block.first)
+        # not a matrix product: that rounds otherwise when there are more rows
+        out: F64 = (rules[None] * self.arrays["rules"].astype(np.float64).T[:, None]).sum(axis=2)
+        for i, head in enumerate(HEADS):
+            pair, part = i // 2, "imag" if i % 2 else "real"
+            out[i] += getattr(counted[pair], part) / tokens ** LENGTH_POWER[head]
+            out[i] += getattr(familiar[pair], part) / tokens
         return out
 
-    def contributions(self, sentences: Sequence[str]) -> list[F64]:
-        """Split the logit of "machine-translated", less what rules add, over the characters of each sentence.
+    def contributions(self, sentences: Sequence[str], mix: Sequence[float]) -> list[F64]:
+        """Split a mixture of the heads, less what rules add, over the characters of each sentence.
+
+        Parameters
+        ----------
+        sentences : sequence of str
+            At least one.
+        mix : sequence of float
+            Weight of ``style`` and of ``roundtrip``.
 
         Returns
         -------
         list of ndarray, each of shape (len(sentence),)
-            Their sum is the logit; higher is more machine-like. An n-gram is split evenly over its characters.
+            Their sum is the mixture; higher is more machine-like. An n-gram is split evenly over its characters.
         """
         grams = extract(sentences)
         size = len(grams.origin)
         # n-grams that begin or end with the pads around a sentence are laid on its first or last character
         owner = np.repeat(np.arange(len(sentences)), np.diff(grams.first))
         body = grams.origin >= 0
+        start: NDArray[Any]
+        end: NDArray[Any]
         low = np.minimum.accumulate(np.where(body, np.arange(size), size)[::-1])[::-1]
         high = np.maximum.accumulate(np.where(body, np.arange(size), -1))
         first, last = low[grams.first[:-1]], high[grams.first[1:] - 1]
         edges = np.zeros(size + 1)
-        for kind in TOKEN_KINDS:
-            start, end = grams.spans(kind)
+        tokens = grams.n_tokens.astype(np.float64)
+        for kind, block in grams.blocks.items():
+            if kind in TOKEN_KINDS:
+                start, end = grams.spans(kind)
+                weight = self._weights[0][self.rows(block.key)]
+            else:
+                start = np.arange(size)
+                end = np.minimum(start + CHAR_KINDS[kind], size)
+                weight = self._chars[0][char_slot(block.key)]
             sentence = owner[start]
-            value = self._weights.real[self.rows(grams.blocks[kind].key)]
-            value = value / grams.n_tokens[sentence] ** LENGTH_POWER["mt"]
+            value = mix[0] * weight.real / tokens[sentence] ** LENGTH_POWER["style"]
+            value = value + mix[1] * weight.imag / tokens[sentence] ** LENGTH_POWER["roundtrip"]
+            if kind in FAMILIAR_KINDS:
+                level = self._levels[FAMILIAR_KINDS.index(kind), 0][self.familiarity(block.key)]
+                value = value + (mix[0] * level.real + mix[1] * level.imag) / tokens[sentence]
             start = np.clip(start, first[sentence], last[sentence])
             end = np.clip(end, start + 1, np.maximum(last[sentence] + 1, start + 1))
             value = value / (end - start) * (first <= last)[sentence]  # a sentence may have no letters at all
@@ -251,27 +285,49 @@ class FastClassifier:
         return spread
 
 
-def article_features(damage: F64, strong: NDArray[np.bool_], weak: NDArray[np.bool_], first: NDArray[Any]) -> F64:
+def article_mt_features(style: F64, roundtrip: F64, cap: float) -> F64:
+    """Return what the `mt_score` of articles is made of.
+
+    What people translated looks a little like a round trip, so that beyond what nearly all human news stays under
+    the round-trip head counts no more, until it is far beyond.
+
+    Parameters
+    ----------
+    style, roundtrip : ndarray of shape (n_articles,)
+        Means of these heads over the sentences.
+    cap : float
+        Where the second feature ends; the third begins 2.5 above it.
+
+    Returns
+    -------
+    ndarray of shape (n_articles, 3)
+        Each grows with the heads.
+    """
+    return np.column_stack([style, np.minimum(roundtrip, cap), np.maximum(roundtrip - cap - 2.5, 0)])
+
+
+def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], first: NDArray[Any]) -> F64:
     """Return what the quality of articles is made of; each grows with the damage and ignores the order.
 
     Parameters
     ----------
     damage : ndarray of shape (n_sentences,)
         0 to 1, higher is worse: 1 less the predicted human judgement.
-    strong, weak : ndarray of bool, shape (n_sentences,)
-        Whether the sentence has such evidence.
+    garble : ndarray of shape (n_sentences,)
+        0 to 1, higher is worse: how likely the sentence comes from a round trip.
+    strong : ndarray of bool, shape (n_sentences,)
+        Whether the sentence has strong evidence.
     first : ndarray of int, shape (n_articles,)
         Where the sentences of each article begin; no article is empty.
 
     Returns
     -------
-    ndarray of shape (n_articles, 4)
-        Mean damage; root mean square damage; root of the share of sentences with strong evidence; share of
-        sentences with weak evidence.
+    ndarray of shape (n_articles, 3)
+        Root mean square damage; mean garble; root of the share of sentences with strong evidence.
     """
-    table = np.column_stack([damage, damage**2, strong, weak])
+    table = np.column_stack([damage**2, garble, strong])
     means = np.add.reduceat(table, first, axis=0) / np.diff(first, append=len(table))[:, None]
-    means[:, 1:3] = np.sqrt(means[:, 1:3])
+    means[:, [0, 2]] = np.sqrt(means[:, [0, 2]])
     return np.asarray(means, np.float64)
 
 

@@ -95,7 +95,9 @@ def score(
     ] = 0.01,
     fail_under: Annotated[
         float | None,
-        typer.Option(metavar="Q", help="Exit with 1 if an article has a quality under Q.", show_default=False),
+        typer.Option(
+            metavar="Q", help="Exit with 1 if an article has a quality under Q or cannot be read.", show_default=False
+        ),
     ] = None,
     text_field: Annotated[
         str | None,
@@ -111,62 +113,59 @@ def score(
         _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
     if fail_under is not None and not 0 <= fail_under <= 100:
         _fail(f"--fail-under {fail_under:g} is not a quality: 0 to 100")
-    if not files and sys.stdin.isatty():
+    if not files and (sys.stdin is None or sys.stdin.isatty()):
         _fail("name a FILE, or pipe an article in: mtdetect score article.txt")
-    from mtdetect.corpus import InputError, read_records
+    from mtdetect.corpus import read_records
     from mtdetect.report import as_json, as_text
 
-    records = read_records(files or ["-"], text_field=text_field, id_field=id_field)
+    ahead, behind = tee(read_records(files or ["-"], text_field=text_field, id_field=id_field))
     from mtdetect.detector import Detector
 
     detector = Detector.from_pretrained(model, point=_POINTS[fpr])
-    failures: list[InputError] = []
-
-    def readable() -> Iterator[Record]:
-        # `score_many` reads ahead: what came before an input that fails is scored and written first
-        try:
-            yield from records
-        except InputError as error:
-            failures.append(error)
-
     for_people = form is _Format.TEXT or (form is None and sys.stdout.isatty())
     n = n_errors = n_null = n_under = 0
-    ahead, behind = tee(readable())
+    first_error = ""
     articles = detector.score_many(record.text or "" for record in ahead)
     for record, article in _with_bar(zip(behind, articles, strict=True)):
+        n += 1
         if record.error is not None:
             article = replace(article, reason=f"error: {record.error}")
+            first_error = first_error or f"{record.id}: {record.error}"
+            n_errors += 1
+        elif article.quality is None:
+            n_null += 1
+        elif fail_under is not None:
+            n_under += article.quality < fail_under
         _put(as_text(record, article) if for_people else as_json(record, article))
-        n += 1
-        n_errors += record.error is not None
-        n_null += article.quality is None
-        n_under += fail_under is not None and article.quality is not None and article.quality < fail_under
-    if failures:
-        raise failures[0]
     if not n:
         _note("no articles in the input")
     if n_errors:
-        _note(f"{n_errors} of {n} records could not be read")
+        gate = "" if fail_under is None else ", which fails --fail-under"
+        _note(f"{n_errors} of {n} records could not be read{gate}; the first: {first_error}")
     if fail_under is not None and n_null:
         _note(f"{n_null} of {n} articles have no quality and were not held against --fail-under")
-    if n and n_errors == n:
-        sys.exit(2)
     if n_under:
         _note(f"{n_under} of {n} articles have a quality under {fail_under:g}")
+    if n and n_errors == n:
+        sys.exit(2)
+    if n_under or (n_errors and fail_under is not None):
         sys.exit(1)
 
 
-@app.command(epilog="Example: mtdetect train fast --data data -o models/fast-v1")
+@app.command(epilog="Example: mtdetect train fast --data data -o models/mine")
 def train(
     kind: Annotated[_Trainable, typer.Argument(help="Kind of model.")],
     data: _Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Model folder to write.")],
+    pairs: Annotated[
+        list[Path] | None, typer.Option(metavar="PAIRS.parquet", help="Round trips of clean training articles.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and data give the same model.")] = 0,
 ) -> None:
     """Train, calibrate and save a model."""
     from mtdetect.train import train_fast
 
-    classifier = train_fast(data, output, seed=seed, log=_note)
+    classifier = train_fast(data, output, pairs=pairs or (), seed=seed, log=_note)
     _note(f"{output}: {classifier.config['name']}@{classifier.digest}")
 
 
@@ -174,6 +173,9 @@ def train(
 def evaluate(
     data: _Data,
     model: _Model = "fast",
+    pairs: Annotated[
+        list[Path] | None, typer.Option(metavar="PAIRS.parquet", help="Round trips of clean dev articles.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -196,7 +198,7 @@ def evaluate(
     folder = model_folder(model)
     installed = folder.resolve().is_relative_to(Path(__file__).resolve().parent)
     target = output or Path("metrics.json" if installed else folder / "metrics.json")
-    metrics = measure(Detector.from_pretrained(folder), data, _note)
+    metrics = measure(Detector.from_pretrained(folder), data, pairs or (), _note)
     _put(_safe_lines(tables(metrics)))
     target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     _note(f"wrote {target}")
@@ -246,6 +248,12 @@ def roundtrip(
     if engine is _Engine.NONE and not corrupt:
         _fail("--engine none without --corrupt SHARE changes nothing")
 
+    if output.is_dir():
+        _fail(f"{output} is a folder: name a Parquet file")
+    for name in files:
+        if name != "-" and output.resolve().is_relative_to(Path(name).resolve()):
+            _fail(f"{output} would be read as a clean article of {name}: write it elsewhere")
+
     def make(pivot: str) -> tuple[Any, ...]:
         return engines_of(engine.value, pivot, there=there, back=back, one_way=one_way)
 
@@ -260,7 +268,7 @@ def roundtrip(
     def readable() -> Iterator[Record]:
         nonlocal unread
         for record in read_records(files, text_field=text_field, id_field=id_field):
-            unread += record.text is None
+            unread += not record.text
             yield record
 
     begin = last = monotonic()
@@ -297,7 +305,7 @@ def roundtrip(
     if progress.failed:
         _note(f"{progress.failed} paragraphs could not be translated: their mt is null")
     if unread:
-        _note(f"{unread} records could not be read")
+        _note(f"{unread} records have no text or could not be read")
 
 
 def _fingerprints(files: list[str]) -> list[list[Any]]:
@@ -344,6 +352,10 @@ def main(argv: list[str] | None = None) -> None:
     if hasattr(signal, "SIGPIPE"):
         # `mtdetect score … | head` ends quietly, as any other program in a pipe
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if sys.stderr is None:  # closed; the next file that is opened would get its number, and our notes
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stdout is None:
+        _fail("standard output is closed")
     try:
         app(args=argv, prog_name="mtdetect")
     except OSError as error:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -25,11 +26,15 @@ __all__ = ["InputError", "Record", "read_records"]
 _TEXT_FIELDS = ("text", "content", "raw_content", "maintext", "body", "article", "plain_text")
 _ID_FIELDS = ("id", "doc_id", "url")
 _INSTALL = "pip install 'mtdetect[corpus]'"
+_HEAD = 4096
 _CHUNK = 1 << 16
 
+_LINES = (".jsonl", ".ndjson")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _JSON_ROW = re.compile(r"\{\s*[\"}]")
 _JSON_ARRAY = re.compile(r"\[\s*\{")
+# rows of another kind before the first object
+_JSON_OTHER = re.compile(r"(?:(?:null|true|false|-?\d[\d.eE+-]*)[^\S\n]*\n\s*)+\{\s*[\"}]")
 _HTML_START = re.compile(r"<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _HTML_TAG = re.compile(r"<(?:p|div|span|a|h[1-6]|br|li|meta|title|article|script)\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -42,11 +47,11 @@ _CHARSET = re.compile(
 
 
 class InputError(ValueError):
-    """A named input cannot be used at all: it is missing, lacks the named field, or needs another package."""
+    """The call cannot be served, whatever the inputs hold: one of them is missing, or the name of a field is empty."""
 
 
-class _DamagedError(Exception):
-    """The stream broke off; what came before it is good."""
+class _ReadError(Exception):
+    """The stream cannot be read, or not on; what came before is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,8 @@ def read_records(
     paths : iterable of str or Path
         Files and folders; ``"-"`` is standard input.
     text_field : str, optional
-        The field of a row that holds the text. By default the first string among text, content, raw_content,
-        maintext, body, article and plain_text, row by row.
+        The field of a row that holds the text. By default the first string that is not empty among text, content,
+        raw_content, maintext, body, article and plain_text, row by row.
     id_field : str, optional
         The field of a row that holds its id. By default id, doc_id or url.
     max_bytes : int
@@ -116,10 +121,16 @@ def read_records(
     Raises
     ------
     InputError
-        At once if a path does not exist; when its turn comes if it cannot be opened, has no such field, or
-        needs a package that is not installed.
+        At once, if a path does not exist, standard input is closed or named twice, or the name of a field is
+        empty.
     """
     sources = [str(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    if "" in (text_field, id_field):
+        raise InputError("the name of a field is empty")
+    if sources.count("-") > 1:
+        raise InputError("standard input can be read only once, but - is named twice")
+    if "-" in sources and sys.stdin is None:
+        raise InputError("standard input is closed")
     for source in sources:
         if source != "-" and not Path(source).exists():
             raise InputError(f"no such file or folder: {source}")
@@ -130,35 +141,47 @@ def read_records(
 class _Rewound(io.RawIOBase):
     """A stream whose first bytes can be looked at and are then read again, also from a pipe.
 
-    Whatever goes wrong below is raised as `_DamagedError`, after all bytes before it were handed out.
+    It ends where anything goes wrong below, so that all bytes before can be used; `check` then says what it was.
     """
 
-    def __init__(self, stream: IO[bytes], size: int = 4096) -> None:
+    def __init__(self, stream: IO[bytes], below: _Rewound | None = None) -> None:
         self._stream = cast(io.BufferedReader, stream)
-        self._failure: _DamagedError | None = None
+        self._below = below
+        self._failure: _ReadError | None = None
         self.head = b""
-        while len(self.head) < size and (chunk := self._next(size - len(self.head))):
+        while len(self.head) < _HEAD and (chunk := self._next(_HEAD - len(self.head))):
             self.head += chunk
-        self._ahead = self.head
+        self._ahead = memoryview(self.head)
+
+    def look_past_line(self, limit: int) -> None:
+        """Extend `head` beyond its first line."""
+        seen = chunk = bytearray(self.head)
+        while b"\n" not in chunk[:-1] and len(seen) < limit and (more := self._next(_CHUNK)):
+            chunk = bytearray(more)
+            seen += chunk
+        self.head = bytes(seen)
+        self._ahead = memoryview(self.head)
+
+    def check(self) -> None:
+        if self._below is not None:
+            self._below.check()
+        if self._failure is not None:
+            raise self._failure
 
     def _next(self, size: int) -> bytes:
         try:
-            return self._stream.read1(size)
+            return self._stream.read1(size) if self._failure is None else b""
         except Exception as error:  # gzip, zlib, zstd and the file system each raise their own
             truncated = isinstance(error, EOFError)
-            self._failure = _DamagedError("truncated" if truncated else f"damaged: {_one_line(error)}")
+            self._failure = _ReadError("truncated" if truncated else f"damaged: {_one_line(error)}")
             return b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        chunk = self._ahead[: len(buffer)]
+        chunk = self._ahead[: len(buffer)] or self._next(len(buffer))
         self._ahead = self._ahead[len(chunk) :]
-        if not chunk and self._failure is None:
-            chunk = self._next(len(buffer))
-        if not chunk and self._failure is not None:
-            raise self._failure
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -178,7 +201,7 @@ class _Reader:
             try:
                 yield from self._file(source)
             except OSError as error:
-                raise InputError(f"cannot open {source}: {error.strerror}") from error
+                yield Record(source, None, source, error=f"cannot open: {error.strerror}")
 
     def _folder(self, source: str) -> Iterator[Record]:
         failed: list[OSError] = []
@@ -188,7 +211,7 @@ class _Reader:
             folders[:] = [name for name in folders if not name.startswith(".")]
             paths += [Path(folder, name) for name in files + links if not name.startswith(".")]
         if not paths and not failed:
-            raise InputError(f"no files in {source}")
+            yield Record(source, None, source, error="no files in the folder")
         for path in sorted(paths):
             try:
                 if not path.is_file():  # opening a pipe would wait for its writer
@@ -206,36 +229,36 @@ class _Reader:
 
     def _stream(self, file: IO[bytes], source: str) -> Iterator[Record]:
         name = re.sub(r"\.(?:gz|zst)$", "", source.lower())
-        stream = _Rewound(file)
-        packed = True
-        if stream.head.startswith(b"\x1f\x8b"):
-            stream = _Rewound(cast(IO[bytes], gzip.GzipFile(fileobj=io.BufferedReader(stream, _CHUNK))))
-        elif stream.head.startswith(b"\x28\xb5\x2f\xfd"):
-            stream = _Rewound(_zstd_file(io.BufferedReader(stream, _CHUNK)))
-        else:
-            packed = False
-        body = io.BufferedReader(stream, _CHUNK)
-        kind = _kind(stream.head, name)
         try:
+            stream = raw = _Rewound(file)
+            if raw.head.startswith(b"\x1f\x8b"):
+                stream = _Rewound(cast(IO[bytes], gzip.GzipFile(fileobj=io.BufferedReader(raw, _CHUNK))), raw)
+            elif raw.head.startswith(b"\x28\xb5\x2f\xfd"):
+                stream = _Rewound(_zstd_file(io.BufferedReader(raw, _CHUNK)), raw)
+            kind = _kind(stream.head, name)
+            if kind == "jsonl" and not name.endswith(_LINES):  # unless it is one object that goes on for lines
+                stream.look_past_line(self.max_bytes)
+                kind = _kind(stream.head, name)
             if kind == "parquet":
-                if packed or not file.seekable():
-                    yield from self._spooled_parquet(body, source)
+                if stream is not raw or not file.seekable():
+                    yield from self._spooled_parquet(stream, source)
                 else:
                     file.seek(0)
                     yield from self._parquet(file, source)
             elif kind == "jsonl" and not stream.head.startswith(_UTF16_MARKS):
-                yield from self._json_lines(body, source)
+                yield from self._json_lines(stream, source)
             else:
-                yield from self._whole(body, source, kind)
-        except _DamagedError as error:
+                yield from self._whole(stream, source, kind)
+        except _ReadError as error:
             yield Record(source, None, source, error=str(error))
 
-    def _whole(self, body: IO[bytes], source: str, kind: str) -> Iterator[Record]:
+    def _whole(self, stream: _Rewound, source: str, kind: str) -> Iterator[Record]:
         """Read what has to be in memory at once: text, HTML, and JSON that is not one object a line."""
-        data = body.read(self.max_bytes + 1)
+        data = io.BufferedReader(stream, _CHUNK).read(self.max_bytes + 1)
         if len(data) > self.max_bytes:
             yield Record(source, None, source, error=f"too large: more than {self.max_bytes} bytes")
             return
+        stream.check()
         text, encoding, warnings = _decode(data, html=kind == "html")
         if _looks_binary(text):
             yield Record(source, None, source, error="not text")
@@ -244,7 +267,7 @@ class _Reader:
         elif kind == "json":
             yield from self._json(text, source)
         elif kind == "jsonl":
-            yield from self._json_lines(io.BytesIO(text.encode("utf-8", "replace")), source)
+            yield from self._json_lines(_Rewound(io.BytesIO(text.encode("utf-8", "replace"))), source)
         else:
             yield Record(source, text, source, encoding=encoding, warnings=warnings)
 
@@ -258,11 +281,13 @@ class _Reader:
         for number, row in enumerate(parsed if isinstance(parsed, list) else [parsed], 1):
             yield self._row(row, source, f"{source}:{number}")
 
-    def _json_lines(self, body: IO[bytes], source: str) -> Iterator[Record]:
-        number = 0
+    def _json_lines(self, stream: _Rewound, source: str) -> Iterator[Record]:
+        body = io.BufferedReader(stream, _CHUNK)
         try:
-            while line := body.readline(self.max_bytes + 1):
-                number += 1
+            for number in count(1):
+                if not (line := body.readline(self.max_bytes + 1)):
+                    stream.check()
+                    return
                 row_id = f"{source}:{number}"
                 if len(line) > self.max_bytes and not line.endswith(b"\n"):
                     while line and not line.endswith(b"\n"):
@@ -277,11 +302,14 @@ class _Reader:
                 try:
                     row = orjson.loads(line)
                 except orjson.JSONDecodeError as error:
-                    yield Record(row_id, None, source, error=f"line {number} is not JSON: {_one_line(error)}")
+                    if not line.endswith(b"\n"):
+                        stream.check()  # it was cut off
+                    reason = f"line {number} is not JSON: {error.msg} at column {error.colno}"
+                    yield Record(row_id, None, source, error=reason)
                 else:
                     yield self._row(row, source, row_id)
-        except _DamagedError as error:
-            yield Record(f"{source}:{number + 1}", None, source, error=f"{error} after line {number}")
+        except _ReadError as error:
+            yield Record(f"{source}:{number}", None, source, error=f"{error} after line {number - 1}")
 
     def _row(self, row: object, source: str, default_id: str) -> Record:
         if isinstance(row, Exception):
@@ -300,27 +328,29 @@ class _Reader:
                 warnings = (f"no id in field {self.id_field!r}",)
         wanted = (self.text_field,) if self.text_field else _TEXT_FIELDS
         present = [name for name in wanted if name in row]
-        text_name = next((name for name in present if isinstance(row[name], str)), None)
-        if text_name is None:
+        strings = [name for name in present if isinstance(row[name], str)]
+        if not strings:
             if present:
                 reason = f"field {present[0]!r} is {type(row[present[0]]).__name__}, not a string"
             else:
                 reason = f"no text: the fields are {_listed(row)}"
             return Record(row_id, None, source, error=reason, warnings=warnings, fields=row)
+        text_name = next((name for name in strings if row[name].strip()), strings[0])
         text = row[text_name]
         fields = {name: value for name, value in row.items() if name != text_name}
         return Record(row_id, text, source, warnings=warnings, fields=fields, text_field=text_name)
 
-    def _spooled_parquet(self, body: IO[bytes], source: str) -> Iterator[Record]:
+    def _spooled_parquet(self, stream: _Rewound, source: str) -> Iterator[Record]:
         """Copy to disk first: the index of a Parquet file is at its end."""
         limit = 100 * self.max_bytes
         with tempfile.TemporaryFile() as file:
             size = 0
-            while chunk := body.read(_CHUNK):
+            while chunk := stream.read(_CHUNK):
                 size += file.write(chunk)
                 if size > limit:
                     yield Record(source, None, source, error=f"too large: more than {limit} bytes of Parquet")
                     return
+            stream.check()
             yield from self._parquet(file, source)
 
     def _parquet(self, file: IO[bytes], source: str) -> Iterator[Record]:
@@ -328,7 +358,7 @@ class _Reader:
             import pyarrow
             from pyarrow import parquet
         except ImportError as error:
-            raise InputError(f"reading Parquet needs pyarrow: {_INSTALL}") from error
+            raise _ReadError(f"reading Parquet needs pyarrow: {_INSTALL}") from error
         failures = (pyarrow.ArrowException, OSError, ValueError)
         try:
             table = parquet.ParquetFile(file)
@@ -338,9 +368,9 @@ class _Reader:
         columns = table.schema_arrow.names
         for name in (self.text_field, self.id_field):
             if name and name not in columns:
-                raise InputError(f"no column {name!r} in {source}: the columns are {_listed(columns)}")
+                raise _ReadError(f"no column {name!r}: the columns are {_listed(columns)}")
         if not self.text_field and not any(name in columns for name in _TEXT_FIELDS):
-            raise InputError(f"no text column in {source}, name one of: {_listed(columns)}")
+            raise _ReadError(f"no text column, name one of: {_listed(columns)}")
         number = 0
         batches = table.iter_batches(batch_size=256)
         while True:
@@ -374,10 +404,9 @@ def _kind(head: bytes, name: str) -> str:
     text = text.lstrip("\ufeff").lstrip()
     if text.startswith("<") and (_HTML_START.search(text) or len(_HTML_TAG.findall(text)) >= 5):
         return "html"
-    named_lines = name.endswith((".jsonl", ".ndjson"))
     first, _, rest = text.partition("\n")
     open_ended = rest and not first.rstrip().endswith("}") and not rest.lstrip().startswith("{")
-    if named_lines or (_JSON_ROW.match(text) and not open_ended):
+    if name.endswith(_LINES) or (_JSON_ROW.match(text) and not open_ended) or _JSON_OTHER.match(text):
         return "jsonl"
     if _JSON_ROW.match(text) or _JSON_ARRAY.match(text) or name.endswith(".json"):
         return "json"
@@ -456,7 +485,7 @@ def _zstd_file(body: io.BufferedReader) -> IO[bytes]:
         else:
             from backports import zstd
     except ImportError as error:
-        raise InputError(f"reading .zst needs backports.zstd: {_INSTALL}") from error
+        raise _ReadError(f"reading .zst needs backports.zstd: {_INSTALL}") from error
     return cast(IO[bytes], zstd.ZstdFile(body))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,40 @@ from numpy.typing import NDArray
 from mtdetect.artifacts import RULES, find_artifacts
 from mtdetect.text import split_sentences
 
-__all__ = ["DataError", "read_rows", "rule_columns", "rule_matrix", "sentences_of"]
+__all__ = ["DataError", "Pair", "read_pairs", "read_rows", "rule_columns", "rule_matrix", "sentences_of"]
 
 
 class DataError(ValueError):
     """Training or evaluation data that are missing or of another shape."""
+
+
+class Pair(NamedTuple):
+    """An article and its round trip, sentence by sentence."""
+
+    group: str
+    engine: str
+    pivot: str
+    human: list[str]
+    machine: list[str]
+
+
+def read_pairs(paths: Iterable[Path]) -> list[Pair]:
+    """Return the articles of files that `mtdetect roundtrip` wrote, one for each group, engine and pivot.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, cannot be read, or holds something else.
+    """
+    found: dict[tuple[str, str, str], Pair] = {}
+    for path in paths:
+        for row in _read(path, ["group", "engine", "pivot", "human_sentences", "mt_sentences"]):
+            if row["mt_sentences"] is not None:
+                key = (row["group"], row["engine"], row["pivot"])
+                pair = found.setdefault(key, Pair(*key, [], []))
+                pair.human.extend(" ".join(sentence.split()) for sentence in row["human_sentences"])
+                pair.machine.extend(row["mt_sentences"])
+    return list(found.values())
 
 
 def read_rows(data: Path, name: str) -> list[dict[str, Any]]:
@@ -27,14 +56,20 @@ def read_rows(data: Path, name: str) -> list[dict[str, Any]]:
     DataError
         If the file is missing or cannot be read.
     """
+    return _read(data / f"{name}.parquet")
+
+
+def _read(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
     try:
         import pyarrow.parquet
         import scipy  # noqa: F401
     except ImportError as error:
         raise DataError("training and evaluation need: pip install 'mtdetect[train]'") from error
-    path = data / f"{name}.parquet"
     try:
-        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+        table = pyarrow.parquet.read_table(path)
+        if columns and not set(columns) <= set(table.column_names):
+            raise DataError(f"{path} lacks the columns {', '.join(sorted(set(columns) - set(table.column_names)))}")
+        rows: list[dict[str, Any]] = table.select(columns or table.column_names).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     return rows

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtdetect.artifacts import find_artifacts, spun_synonym
-from mtdetect.classifier import FastClassifier, ModelError, article_features, sigmoid
+from mtdetect.classifier import FastClassifier, ModelError, article_features, article_mt_features, sigmoid
 from mtdetect.features import MAX_CHARS, Grams, extract
 from mtdetect.residue import page_residue
 from mtdetect.text import looks_english, split_sentences
@@ -26,7 +26,7 @@ __all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "model_folder"]
 DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
-_NAMES = {"fast": "fast-v1"}
+_NAMES = {"fast": "fast-v2"}
 _BATCH_CHARS = 100_000
 _PHRASING = "unnatural_phrasing"
 _WORD = re.compile(r"\S+")
@@ -49,7 +49,7 @@ def model_folder(name: str | Path) -> Path:
     Parameters
     ----------
     name : str or Path
-        ``"fast"``, the name of a shipped model such as ``"fast-v1"``, or a folder.
+        ``"fast"``, the name of a shipped model such as ``"fast-v2"``, or a folder.
 
     Raises
     ------
@@ -154,7 +154,14 @@ class Detector:
         ------
         ArticleScore
             One for each text, the same as from `score`.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a string, or holds something else than strings.
         """
+        if isinstance(texts, str):
+            raise TypeError("texts is one str, not an iterable of them")
         batch: list[_Draft] = []
         size = 0
         for text in texts:
@@ -216,13 +223,14 @@ class Detector:
             first += len(draft.spans)
         z = np.concatenate([self._logits(texts, chunk, evidence, starts) for chunk in _chunks(texts)], axis=1)
         config = self.classifier.config
-        mt = sigmoid(config["mt"]["sentence"]["intercept"] + config["mt"]["sentence"]["slope"] * z[0])
+        style, roundtrip, quality_z, garble_z = z
+        mix = config["mt"]["sentence"]["weights"]
+        mt = sigmoid(config["mt"]["sentence"]["intercept"] + mix[0] * style + mix[1] * roundtrip)
         scale = config["quality"]["sentence"]
-        clean = sigmoid(scale["intercept"] + scale["slope"] * z[1])
-        strong, weak = np.zeros((2, len(texts)), bool)
+        clean = sigmoid(scale["intercept"] + scale["slope"] * quality_z)
+        strong = np.zeros(len(texts), bool)
         for i, items in evidence.items():
             strong[i] = any(item.strength == "strong" for item in items)
-            weak[i] = any(item.strength == "weak" for item in items)
         loosest = min(point.sentence for point in self.classifier.points.values())
         self._explain(texts, np.flatnonzero(mt >= loosest), evidence, starts)
 
@@ -237,14 +245,15 @@ class Detector:
         ends = np.cumsum(sizes)
         begins = (ends - sizes)[sizes > 0]
         fitted = config["quality"]["article"]
-        features = article_features(1 - clean, strong, weak, begins)
+        features = article_features(1 - clean, sigmoid(garble_z), strong, begins)
         quality = np.full(len(drafts), np.nan)
         # not a matrix product: that rounds otherwise when there are more rows
         quality[sizes > 0] = 100 * sigmoid(fitted["intercept"] + (features * fitted["weights"]).sum(axis=1))
         fitted = config["mt"]["article"]
         mt_score = np.full(len(drafts), np.nan)
-        means = np.add.reduceat(z[0], begins) / sizes[sizes > 0]
-        mt_score[sizes > 0] = sigmoid(fitted["intercept"] + fitted["slope"] * means)
+        means = [np.add.reduceat(part, begins) / sizes[sizes > 0] for part in (style, roundtrip)]
+        features = article_mt_features(means[0], means[1], fitted["cap"])
+        mt_score[sizes > 0] = sigmoid(fitted["intercept"] + (features * fitted["weights"]).sum(axis=1))
         rows = zip(drafts, ends - sizes, ends, quality.tolist(), mt_score.tolist(), strict=True)
         return [self._article(draft, tuple(sentences[a:b]), q, mt) for draft, a, b, q, mt in rows]
 
@@ -294,7 +303,8 @@ class Detector:
         """Add the words that speak most for a machine, for every sentence that some operating point flags."""
         if not len(which):
             return
-        spread = self.classifier.contributions([texts[i] for i in which])
+        mix = self.classifier.config["mt"]["sentence"]["weights"]
+        spread = self.classifier.contributions([texts[i] for i in which], mix)
         for i, values in zip(which.tolist(), spread, strict=True):
             span = _most_machine_like(texts[i], values)
             message = "wording more usual in machine translation than in human English"

@@ -56,7 +56,9 @@ class Apertium:
     """One direction of Apertium, a pipe of processes that stays up from line to line.
 
     Every line carries its number through the pipe, so an answer can't be taken for that of another line. When the
-    processes die or hang they are started again, and the lines in question are sent one by one.
+    processes die or hang they are started again, and the lines in question are sent one by one. What the processes
+    have read changes a word here and there in what they say later, so each call begins with new ones: the same lines
+    give the same answers.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ class Apertium:
 
     name = "apertium"
 
-    def __init__(self, pivot: str, *, into_english: bool, timeout: float = 60.0) -> None:
+    def __init__(self, pivot: str, *, into_english: bool, timeout: float = 20.0) -> None:
         if pivot not in _APERTIUM:
             raise EngineError(f"no Apertium pair for pivot {pivot!r}: choose from {', '.join(_APERTIUM)}")
         *directions, package = _APERTIUM[pivot]
@@ -113,6 +115,7 @@ class Apertium:
         EngineError
             If the process can't be started.
         """
+        self.close()
         answers: list[str | None] = []
         for batch in _batches(lines):
             try:
@@ -170,7 +173,7 @@ class Apertium:
         return bytes(received).split(b"\0")[:-1]
 
     def close(self) -> None:
-        """Stop the processes; they start again with the next line."""
+        """Stop the processes; the next call starts new ones."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -249,15 +252,24 @@ class Marian:
         self._torch = torch
         self.batch_tokens = batch_tokens
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        logging: Any = transformers.utils.logging
+        logging.disable_progress_bar()
         try:
+            # first what is small and fails fast: a tokenizer that is not there is a TypeError after minutes
+            self._config: Any = transformers.MarianConfig.from_pretrained(model)
             self._tokenizer: Any = transformers.MarianTokenizer.from_pretrained(model)
             loaded: Any = transformers.MarianMTModel.from_pretrained(model)
-        except (OSError, ValueError, ImportError) as error:
-            reason = str(error).strip().partition("\n")[0]
+        except ImportError as error:
+            raise EngineError("Marian needs sentencepiece: pip install 'mtdetect[marian]'") from error
+        except (OSError, TypeError, ValueError) as error:
+            reason = "files are missing" if isinstance(error, TypeError) else str(error).strip().partition("\n")[0]
             raise EngineError(f"cannot load the Marian model {model!r}: {reason}") from error
         self._model = loaded.to(self.device).eval()
-        commit = getattr(loaded.config, "_commit_hash", None) or "local"
+        commit = getattr(self._config, "_commit_hash", None) or "local"
         self.version = f"{model}@{commit} / transformers {transformers.__version__}"
+
+    def _tokens(self, lines: list[str], **options: Any) -> Any:
+        return self._tokenizer(lines, truncation=True, max_length=self._config.max_position_embeddings, **options)
 
     def translate(self, lines: Sequence[str]) -> list[str | None]:
         """Translate lines in batches of like length, with greedy search, in bfloat16.
@@ -270,23 +282,24 @@ class Marian:
         Returns
         -------
         list of str or None
-            As many as lines; None for blank lines' answers only if the model says nothing.
+            As many as lines; blank ones stay as they are.
         """
         torch = self._torch
-        tokens = [len(ids) for ids in self._tokenizer(list(lines), truncation=True)["input_ids"]] if lines else []
-        answers: list[str | None] = [None] * len(lines)
-        order = sorted(range(len(lines)), key=lambda i: (tokens[i], i))
+        answers: list[str | None] = list(lines)
+        known = [i for i, line in enumerate(lines) if line.strip()]
+        tokens = {i: len(self._tokens([lines[i]])["input_ids"][0]) for i in known}
+        order = sorted(known, key=lambda i: (tokens[i], i))
         begin = 0
         while begin < len(order):
             end = begin + 1
             while end < len(order) and (end + 1 - begin) * tokens[order[end]] <= self.batch_tokens:
                 end += 1
             which = order[begin:end]
-            inputs = self._tokenizer([lines[i] for i in which], return_tensors="pt", padding=True, truncation=True).to(
-                self.device
-            )
+            inputs = self._tokens([lines[i] for i in which], return_tensors="pt", padding=True).to(self.device)
             with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16):
-                generated = self._model.generate(**inputs, num_beams=1, do_sample=False)
+                generated = self._model.generate(
+                    **inputs, num_beams=1, do_sample=False, max_length=self._config.max_position_embeddings
+                )
             for i, text in zip(which, self._tokenizer.batch_decode(generated, skip_special_tokens=True), strict=True):
                 answers[i] = text
             begin = end

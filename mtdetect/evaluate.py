@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.data import read_rows
+from mtdetect.data import Pair, read_pairs, read_rows
 from mtdetect.detector import Detector
 from mtdetect.types import ArticleScore
 
@@ -212,7 +212,53 @@ def _spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[
     }
 
 
-def evaluate(detector: Detector, data: Path, log: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+def _round_trips(detector: Detector, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Compare round trips with their own originals, for each engine and pivot; sentences that changed."""
+    result = {}
+    points = list(detector.classifier.points)
+    for name in dict.fromkeys((pair.engine, pair.pivot) for pair in pairs):
+        chosen = [pair for pair in pairs if (pair.engine, pair.pivot) == name]
+        sides = [side for pair in chosen for side in (pair.human, pair.machine)]
+        articles = [detector.score_sentences(side) for side in sides]
+        number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
+        group = np.repeat(number, 2)
+        machine = np.arange(len(sides)) % 2 == 1
+        judged = np.array([article.quality is not None for article in articles])
+        quality = np.array([article.quality for article in articles], float)
+        score = np.array([article.mt_score for article in articles], float)
+        changed: list[B] = []
+        for pair in chosen:
+            differs = np.array([one != other for one, other in zip(pair.human, pair.machine, strict=True)], bool)
+            changed += [differs, differs]
+        whole = [len(article.sentences) == len(side) for article, side in zip(articles, sides, strict=True)]
+        use = [i for i in range(len(sides)) if whole[i] and whole[i ^ 1]]
+        which = np.concatenate([changed[i] for i in use])
+        sentence = np.array([s.mt_score for i in use for s in articles[i].sentences])[which]
+        of = np.repeat(use, [len(sides[i]) for i in use])[which]
+        flagged = {
+            point: np.array([s.flagged for i in use for s in articles[i].at(point).sentences])[which]
+            for point in points
+        }
+        keep = np.flatnonzero(judged)
+
+        def area(m: B, scores: F64) -> Callable[[Sequence[F64 | None]], float]:
+            return lambda weights: auroc(m, scores, weights[0])
+
+        low = judged & (quality < 50)
+        result["/".join(name)] = {
+            "articles": len(chosen),
+            "article auroc": _bootstrap([group[keep]], area(machine[keep], score[keep])),
+            "sentence auroc": _bootstrap([group[of]], area(machine[of], sentence)),
+            "quality below 50": _rate(low[machine], group[machine]),
+            "originals below 50": _rate(low[~machine], group[~machine]),
+            "flagged": {point: _rate(hit[machine[of]], group[of][machine[of]]) for point, hit in flagged.items()},
+        }
+    return result
+
+
+def evaluate(
+    detector: Detector, data: Path, pairs: Sequence[Path] = (), log: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
     """Measure a detector on the dev split.
 
     Parameters
@@ -221,6 +267,8 @@ def evaluate(detector: Detector, data: Path, log: Callable[[str], None] = lambda
         At the operating point that spans are taken from.
     data : Path
         Folder with ``articles_dev``, ``judgements_dev`` and ``spans_dev``.
+    pairs : sequence of Path
+        Round trips of clean dev articles, from `mtdetect roundtrip`.
     log : callable
         Called with a line at each step.
 
@@ -264,6 +312,7 @@ def evaluate(detector: Detector, data: Path, log: Callable[[str], None] = lambda
     return {
         "signature": detector.score("").signature,
         "matched auroc": matched,
+        "round trips": _round_trips(detector, read_pairs(pairs)),
         "sentences flagged": flags,
         "sentences with strong evidence": {"human": int(people.sum()), "mt and ht": int((~people).sum()), "of": strong},
         "quality below 50": low_quality,
@@ -289,6 +338,16 @@ def tables(metrics: dict[str, Any]) -> str:
     for name, figure in metrics["matched auroc"]["article"].items():
         if figure:
             lines.append(f"| {name} | {_cell(figure)} | {_cell(metrics['matched auroc']['sentence'][name])} |")
+    if metrics["round trips"]:
+        lines += [
+            "",
+            "| round trips | articles | article AUROC | sentence AUROC | quality below 50, % | originals, % |",
+        ]
+        lines += ["| --- | --- | --- | --- | --- | --- |"]
+        for name, row in metrics["round trips"].items():
+            shown = [_cell(row["article auroc"]), _cell(row["sentence auroc"])]
+            shown += [_cell(row[key], percent=True) for key in ("quality below 50", "originals below 50")]
+            lines.append(f"| {name} | {row['articles']} | {' | '.join(shown)} |")
     flags = metrics["sentences flagged"]
     points = list(next(iter(flags.values())))
     lines += ["", f"| sentences flagged, % | {' | '.join(points)} | n |", "| --- " * (len(points) + 2) + "|"]

@@ -29,6 +29,22 @@ __all__ = ["Leg", "Progress", "changed_spans", "make_pairs", "tidy"]
 _CHUNK = 8
 _WORD = re.compile(r"\w+(?:[’'-]\w+)*|[^\w\s]")
 _MARK = re.compile(r"(?<!\S)[*#@](?=\w)|(?<=\w)#(?=\W|\Z)")
+_QUOTE = re.compile('["“”]')
+_WHO = "he|here|how|it|she|that|there|they|this|we|what|where|who|you|I"
+_LONG = tuple(
+    (re.compile(rf"\b({stems})['’]{ending}\b", re.IGNORECASE), re.compile(rf"\b({stems}) (?:{words})\b", re.IGNORECASE))
+    for stems, ending, words in (
+        (_WHO, "s", "is|has"), (_WHO, "re", "are"), (f"{_WHO}|could|should|would", "ve", "have"), (_WHO, "ll", "will"),
+        (_WHO, "d", "would|had"), ("I", "m", "am"),
+    )
+)  # fmt: skip
+_SHORT_NOT = re.compile(r"\w+n['’]t\b")
+_LONG_NOT = re.compile(
+    r"\b(are|can|could|did|do|does|had|has|have|is|might|must|need|should|was|were|will|would) ?not\b", re.IGNORECASE
+)
+_DOTTED = (
+    ("U.S.", "USA"), ("U.N.", "UN"), ("U.K.", "UK"), ("Mr.", "Mr"), ("Mrs.", "Mrs"), ("Ms.", "Ms"), ("Dr.", "Dr"),
+)  # fmt: skip
 Leg = Callable[[str], tuple[Engine, ...]]
 """Makes the engines of the way there and back, or one for text that is foreign, for a pivot."""
 
@@ -79,24 +95,68 @@ def changed_spans(human: str, machine: str) -> list[tuple[int, int]]:
 def tidy(source: str, machine: str) -> str:
     """Remove the fingerprints of an engine that are no garble.
 
-    Spaces, the style of quotes, the case of the first letter and leftover marks become those of the source.
+    Spaces, the style of quotes, contractions, the stops of abbreviations, the case of the first letter and leftover
+    marks become those of the source.
+
+    Parameters
+    ----------
+    source, machine : str
+        A sentence, and what came back.
+
+    Returns
+    -------
+    str
+        `machine` in the style of `source`.
     """
     text = " ".join(machine.split())
-    for space, mark in ((" ,", ","), (" .", "."), (" ;", ";"), (" ?", "?"), (" !", "!"), ("( ", "("), (" )", ")")):
+    if "parquote" not in source:
+        text = text.replace("parquote", '"')  # what eng-hbs makes of it
+    for mark in "'’":
+        if f"[{mark}]" not in source:
+            text = text.replace(f"[{mark}]", mark)  # en-eo
+    for space in (" ,", " .", " ;", " ?", " !", "( ", " )", "“ ", " ”"):
         if space not in source:
-            text = text.replace(space, mark)
+            text = text.replace(space, space.strip())
     if not _MARK.search(source):
         text = _MARK.sub("", text)
+    text = _contract(source, text)
+    for dotted, plain in _DOTTED:
+        if dotted in source and not re.search(rf"\b{plain}\b(?!\.)", source):
+            text = re.sub(rf"\b{plain}\b\.?", dotted, text)
     if "’" in source and "'" not in source:
         text = text.replace("'", "’")
     elif "'" in source and "’" not in source:
         text = text.replace("’", "'")
-    if "“" in source and '"' not in source:
+    quotes = _QUOTE.findall(source)
+    if len(quotes) == len(_QUOTE.findall(text)):
+        marks = iter(quotes)
+        text = _QUOTE.sub(lambda _: next(marks), text)
+    elif "“" in quotes and '"' not in quotes:
         text = re.sub(r'"([^"]*)"', r"“\1”", text)
-    elif '"' in source and "“" not in source:
-        text = re.sub("[“”]", '"', text)
+    elif '"' in quotes and "“" not in quotes:
+        text = _QUOTE.sub('"', text)
     if text[:1].isalpha() and source[:1].isalpha() and text[0].isupper() != source[0].isupper():
         text = (text[0].upper() if source[0].isupper() else text[0].lower()) + text[1:]
+    return text
+
+
+def _contract(source: str, text: str) -> str:
+    """Contract as often as the source does: “do not” for “don’t” is no garble, and would mark every Apertium text."""
+    mark = "’" if "’" in source else "'"
+    if (wanted := source.lower().count("cannot") - text.lower().count("cannot")) > 0:
+        text = re.sub(r"\b([Cc]an) not\b", r"\1not", text, count=wanted)
+
+    def shorten(match: re.Match[str]) -> str:
+        verb = match[1]
+        return {"can": verb[:2], "will": verb[0] + "o"}.get(verb.lower(), verb) + f"n{mark}t"
+
+    if (wanted := len(_SHORT_NOT.findall(source)) - len(_SHORT_NOT.findall(text))) > 0:
+        text = _LONG_NOT.sub(shorten, text, count=wanted)
+    for short, long in _LONG:
+        found = list(short.finditer(source))
+        if (wanted := len(found) - len(short.findall(text))) > 0:
+            ending = found[0][0][len(found[0][1]) + 1 :]
+            text = long.sub(rf"\g<1>{mark}{ending}", text, count=wanted)
     return text
 
 
@@ -187,10 +247,14 @@ class _Maker:
             "synthetic": [],
             "source": str(fields.get("source") or record.source),
             "license": fields.get("license") and str(fields["license"]),
-            "provenance": orjson.dumps(
-                {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
-            ).decode(),
         }
+        rest = {
+            key: value
+            for key, value in fields.items()
+            # no column says it yet
+            if isinstance(value, str | int | float) and key != record.text_field and row.get(key) != str(value)
+        }
+        row["provenance"] = orjson.dumps(rest).decode()
         if None in answers:
             return row
         rng = random.Random(f"{self.seed} {number} {paragraph} {pivot}")
@@ -334,6 +398,8 @@ def make_pairs(
         for file in files:
             writer.write_table(pq.read_table(file, schema=schema))
     draft.rename(out)
+    for file in files:  # the settings go last: a kill in between leaves what a next run can use
+        file.unlink()
     shutil.rmtree(parts)
     return progress
 

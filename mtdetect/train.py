@@ -1,4 +1,4 @@
-"""Training of the `fast` model on matched data: machine against human versions of the same documents."""
+"""Training of the `fast` model on matched data: translations of the same documents, round trips and originals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mtdetect.classifier import (
     familiar_slot,
     slot,
 )
-from mtdetect.data import DataError, read_rows, rule_columns, rule_matrix, sentences_of
+from mtdetect.data import DataError, Pair, read_pairs, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
 
 __all__ = ["train_fast"]
@@ -37,6 +37,8 @@ MATCHED = ("wmt_mt", "wmt_ref", "wmt2021", "llm_mt", "htvsmt")
 _CHUNK = 4000
 _SYSTEMS = 4
 _SAMPLE = 2000
+_CALIBRATION_TRIPS = 400
+_WEIGHTS = ("weights", "chars", "levels", "rules")
 # listed, but in use; besides, phrases whose words are so frequent that they may well meet by chance in as much news
 _REAL_TERMS = (
     *("character recognition", "search engine", "supply route", "traffic patterns", "place of interest"),
@@ -47,7 +49,8 @@ _REAL_TERMS = (
 )
 _BY_CHANCE = 0.15
 _SEEN = {"word2": 1, "word3": 2}  # times, for an n-gram to be familiar: the table is small
-_CHAR_SCALE, _LEVEL_SCALE = 0.35, 0.2  # relative to word n-grams, in the quality head
+_CHAR_SCALE, _LEVEL_SCALE = 0.35, 0.2  # relative to word n-grams; the latter in the quality head
+_TRANSLATED = {"roundtrip": 0.3, "garble": 0.5}  # weight of all translated news, relative to that of all round trips
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -166,7 +169,11 @@ def _standard(values: F64, kinds: I64) -> F64:
 def _digests(data: Path) -> dict[str, str]:
     names = ("articles_train", "articles_dev", "judgements_train", "judgements_dev", "spans_train")
     files = [data / f"{name}.parquet" for name in names] + [data / "tortured_phrases.json"]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
+    return {file.name: _digest(file) for file in files}
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _merge_vocabularies(parts: Iterable[tuple[NDArray[np.uint32], I64]]) -> NDArray[np.uint32]:
@@ -234,8 +241,50 @@ def _spun(phrases: Iterable[str], human: Iterable[str]) -> tuple[NDArray[np.uint
     return np.unique(first_words), np.array(sorted(kept.values()), np.uint64)
 
 
+def _pair_sentences(pairs: Sequence[Pair], first_group: int) -> tuple[list[str], list[bool], list[int], list[float]]:
+    """Return the sentences of round trips that changed, with their originals: text, machine, group, weight."""
+    texts: list[str] = []
+    machine: list[bool] = []
+    groups: list[int] = []
+    weights: list[float] = []
+    for group, pair in enumerate(pairs, first_group):
+        for before, after in zip(pair.human, pair.machine, strict=True):
+            if before != after:
+                texts += [before, after]
+                machine += [False, True]
+                groups += [group, group]
+                weights += [1 / len(pair.human)] * 2
+    return texts, machine, groups, weights
+
+
+def _left_out(pairs: Sequence[Pair]) -> tuple[NDArray[np.bool_], list[Pair]]:
+    """Return which round trips are those of one pivot, or a fifth if there is only one, and some of them."""
+    pivots = sorted({pair.pivot for pair in pairs})
+    if len(pivots) > 1:
+        strange = np.array([pair.pivot == pivots[0] for pair in pairs], bool)
+    else:
+        strange = np.arange(len(pairs)) % 5 == 0
+    return strange, [pairs[i] for i in np.flatnonzero(strange)[:_CALIBRATION_TRIPS]]
+
+
+def _fit_sgd(features: Any, machine: NDArray[np.bool_], weight: F64, seed: int) -> F64:
+    from sklearn.linear_model import SGDClassifier
+
+    classifier = SGDClassifier(
+        loss="log_loss", alpha=1e-6, max_iter=3, tol=None, average=True, learning_rate="constant", eta0=0.08,
+        random_state=seed,
+    )  # fmt: skip
+    classifier.fit(features, machine, sample_weight=weight / weight.mean())
+    return np.asarray(classifier.coef_[0], np.float64)
+
+
 def train_fast(
-    data: Path, out: Path, *, seed: int = 0, log: Callable[[str], None] = lambda line: None
+    data: Path,
+    out: Path,
+    *,
+    pairs: Sequence[Path] = (),
+    seed: int = 0,
+    log: Callable[[str], None] = lambda line: None,
 ) -> FastClassifier:
     """Train, calibrate and save the `fast` model.
 
@@ -247,6 +296,9 @@ def train_fast(
         Folder with ``articles_*``, ``judgements_*``, ``spans_*`` (Parquet) and ``tortured_phrases.json``.
     out : Path
         Model folder to write; its name becomes the name of the model.
+    pairs : sequence of Path
+        Round trips of clean training articles, from `mtdetect roundtrip`. Without them the model knows translated
+        news only.
     seed : int
         Seed of the order of training and of the sample of systems.
     log : callable
@@ -259,13 +311,20 @@ def train_fast(
     """
     try:
         from scipy import sparse
-        from sklearn.linear_model import Ridge, SGDClassifier
+        from sklearn.linear_model import Ridge
         from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise DataError("training needs scikit-learn: pip install 'mtdetect[train]'") from error
     rng = np.random.default_rng(seed)
     articles = read_rows(data, "articles_train")
-    clean = [row["text"] for row in articles if row["label"] == "human" and row["source"] not in MATCHED]
+    round_trips = read_pairs(pairs)
+    travelled = {pair.group for pair in round_trips}
+    clean = [
+        row["text"]
+        for row in articles
+        # an n-gram must not be familiar because it stands in a training sentence
+        if row["label"] == "human" and row["source"] not in MATCHED and row["group"] not in travelled
+    ]
     held_out = rng.permutation(len(clean))[: min(_SAMPLE, len(clean) // 8)]
     kept = np.setdiff1d(np.arange(len(clean)), held_out)
     log(f"counting the n-grams of {len(kept)} clean articles")
@@ -277,45 +336,66 @@ def train_fast(
 
     rows = _matched_rows(articles, rng)
     split = [sentences_of(row) for row in rows]
-    sentences = [sentence for part in split for sentence in part]
     owner = np.repeat(np.arange(len(rows)), [len(part) for part in split])
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
-    log(f"{len(rows)} matched articles, {len(sentences)} sentences")
-    keys = _Keys.extract(sentences, TOKEN_KINDS)
+    log(f"{len(rows)} matched articles, {len(owner)} sentences")
+    texts, made, pair_groups, pair_weights = _pair_sentences(round_trips, int(groups.max()) + 1)
+    log(f"{len(round_trips)} round trips, {len(texts)} sentences")
+    sentences = [sentence for part in split for sentence in part] + texts
+    keys = _Keys.extract(sentences, KINDS if texts else TOKEN_KINDS)
     judged = read_rows(data, "judgements_train")
     judged_texts = [row["text"] for row in judged]
     judged_keys = _Keys.extract(judged_texts, KINDS)
     each = np.arange(len(judged))
-    parts = [keys.vocabulary(kind, groups[owner], 5) for kind in TOKEN_KINDS]
+    all_groups = np.append(groups[owner], pair_groups).astype(np.int64)
+    parts = [keys.vocabulary(kind, all_groups, 5) for kind in TOKEN_KINDS]
     parts += [judged_keys.vocabulary(kind, each, 3) for kind in TOKEN_KINDS]
     vocabulary = _merge_vocabularies(parts)
     columns = rule_columns()
     arrays: dict[str, NDArray[Any]] = {
         "keys": vocabulary,
         "weights": np.zeros((len(vocabulary), len(HEADS)), np.float16),
-        "chars": np.zeros(1 << CHAR_BITS, np.float16),
+        "chars": np.zeros((1 << CHAR_BITS, len(HEADS)), np.float16),
         "familiar": familiar,
-        "levels": np.zeros((len(FAMILIAR_KINDS), LEVELS), np.float32),
+        "levels": np.zeros((len(FAMILIAR_KINDS), LEVELS, len(HEADS)), np.float32),
         "rules": np.zeros((len(columns), len(HEADS)), np.float32),
         "spun_starts": spun_starts,
         "spun": spun,
     }
     model = FastClassifier({"rules": columns, "operating_points": {}}, arrays)
     log(f"{len(vocabulary)} n-grams")
+    n, n_all = len(vocabulary) + 1, len(vocabulary) + 1 + (1 << CHAR_BITS)
 
     machine = np.array([row["label"] == "mt" for row in rows])
     weight = _group_weights(rows, groups, machine)[owner]
-    hits = rule_matrix(split)
-    features = sparse.hstack([keys.matrix(model, "mt", TOKEN_KINDS), hits], format="csr")
-    classifier = SGDClassifier(
-        loss="log_loss", alpha=1e-6, max_iter=3, tol=None, average=True, learning_rate="constant", eta0=0.08,
-        random_state=seed,
-    )  # fmt: skip
-    classifier.fit(features, machine[owner], sample_weight=weight / weight.mean())
-    n, n_all = len(vocabulary) + 1, len(vocabulary) + 1 + (1 << CHAR_BITS)
-    arrays["weights"][:, 0] = classifier.coef_[0, 1:n]
-    arrays["rules"][:, 0] = np.maximum(classifier.coef_[0, n_all:], 0)
-    log("head mt: trained")
+    words = keys.matrix(model, "style", TOKEN_KINDS)
+    features = sparse.hstack([words[: len(owner)], rule_matrix(split)], format="csr")
+    weights = _fit_sgd(features, machine[owner], weight, seed)
+    arrays["weights"][:, 0] = weights[1:n]
+    arrays["rules"][:, 0] = np.maximum(weights[n_all:], 0)
+    log("head style: trained")
+    strange, unseen = _left_out(round_trips)
+    # what calibration is to see is how garble looks from an engine or pivot that the model does not know
+    naive = FastClassifier(model.config, {**arrays, **{name: arrays[name].copy() for name in _WEIGHTS}})
+    if texts:
+        levels = keys.levels(model)
+        features = sparse.hstack([words + keys.matrix(model, "roundtrip", CHAR_KINDS), levels], format="csr")
+        from_trip = np.arange(len(sentences)) >= len(owner)
+        known = np.append(np.ones(len(owner), bool), ~strange[np.array(pair_groups) - groups.max() - 1])
+        is_machine = np.append(machine[owner], made).astype(bool)
+        both = np.append(weight / weight.mean(), np.array(pair_weights) / np.mean(pair_weights))
+        for head, share in _TRANSLATED.items():
+            # garble is not what tells people's translations from today's machine translation
+            fits = from_trip | ~is_machine if head == "garble" else np.ones(len(sentences), bool)
+            weighted = both * np.where(from_trip, 1.0, share)
+            for target_model, used in ((naive, fits & known), (model, fits)):
+                use = np.flatnonzero(used)
+                weights = _fit_sgd(features[use], is_machine[use], weighted[use], seed)
+                column = HEADS.index(head)
+                target_model.arrays["weights"][:, column] = weights[1:n]
+                target_model.arrays["chars"][:, column] = weights[n:n_all] * _CHAR_SCALE
+                target_model.arrays["levels"][:, :, column] = weights[n_all:].reshape(len(FAMILIAR_KINDS), LEVELS)
+            log(f"head {head}: trained")
 
     target = _judgement_targets(judged, read_rows(data, "spans_train"))
     hits = rule_matrix([text] for text in judged_texts)
@@ -327,18 +407,27 @@ def train_fast(
     )
     with threadpool_limits(limits=1):  # sums of several threads round otherwise
         ridge = Ridge(alpha=10.0, solver="sparse_cg", max_iter=300, tol=1e-3).fit(features, target)
-    arrays["weights"][:, 1] = ridge.coef_[1:n]
-    arrays["chars"][:] = ridge.coef_[n:n_all] * _CHAR_SCALE
-    share = ridge.coef_[n_all : n_all + levels.shape[1]] / spread * _LEVEL_SCALE
-    arrays["levels"][:] = share.reshape(len(FAMILIAR_KINDS), LEVELS)
-    arrays["rules"][:, 1] = np.minimum(ridge.coef_[n_all + levels.shape[1] :], 0)
+    column = HEADS.index("quality")
+    arrays["weights"][:, column] = ridge.coef_[1:n]
+    arrays["chars"][:, column] = ridge.coef_[n:n_all] * _CHAR_SCALE
+    share_of_level = ridge.coef_[n_all : n_all + levels.shape[1]] / spread * _LEVEL_SCALE
+    arrays["levels"][:, :, column] = share_of_level.reshape(len(FAMILIAR_KINDS), LEVELS)
+    arrays["rules"][:, column] = np.minimum(ridge.coef_[n_all + levels.shape[1] :], 0)
     log("head quality: trained")
 
+    for name in _WEIGHTS:
+        for head in ("style", "quality"):
+            naive.arrays[name][..., HEADS.index(head)] = arrays[name][..., HEADS.index(head)]
     with threadpool_limits(limits=1):
-        config = calibrate(model, data, [clean[i] for i in held_out], rng, log)
+        config = calibrate(model, data, [clean[i] for i in held_out], (naive, unseen), rng, log)
     config |= {
         "name": out.name,
         "rules": columns,
-        "training": {"seed": seed, "data": _digests(data), "articles": len(rows), "sentences": len(sentences)},
+        "training": {
+            "seed": seed,
+            "data": _digests(data) | {path.name: _digest(path) for path in pairs},
+            "articles": len(rows) + 2 * len(round_trips),
+            "sentences": len(sentences),
+        },
     }
     return FastClassifier(config, arrays).save(out)

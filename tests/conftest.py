@@ -83,6 +83,13 @@ def write(folder: Path, seed: int) -> Path:
             spans.append(row | {"spans": marked, "label": "mt", "source": source, "hter": 0.6 * (1 - good)})
         parquet.write_table(pyarrow.Table.from_pylist(judged), folder / f"judgements_{split}.parquet")
         parquet.write_table(pyarrow.Table.from_pylist(spans), folder / f"spans_{split}.parquet")
+    trips = []
+    for i in range(60):
+        pairs = [sentence(rng) for _ in range(6)]
+        row = {"group": f"trip{i}", "engine": "apertium", "pivot": "spa" if i % 2 else "cat"}
+        garbled = [machine.replace("The ", "That ").replace("on ", "in of ") for _, machine in pairs]
+        trips.append(row | {"human_sentences": [human for human, _ in pairs], "mt_sentences": garbled})
+    parquet.write_table(pyarrow.Table.from_pylist(trips), folder / "pairs.parquet")
     phrases = [{"tortured": "bosom peril", "correct": "breast cancer"}, {"tortured": "in Oslo", "correct": "in Rome"}]
     (folder / "tortured_phrases.json").write_bytes(orjson.dumps({"phrases": phrases}))
     return folder
@@ -95,4 +102,4 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> FastClassifier:
-    return train_fast(data, tmp_path_factory.mktemp("models") / "small-v1")
+    return train_fast(data, tmp_path_factory.mktemp("models") / "small-v1", pairs=[data / "pairs.parquet"])

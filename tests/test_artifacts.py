@@ -20,9 +20,7 @@ from mtdetect.types import Evidence
 
 CASES = Path(__file__).parent / "cases"
 DATA = Path(__file__).parents[2] / "shared" / "data"
-MODEL = Path(__file__).parents[1] / "models" / "fast-v1"
-if not MODEL.exists():
-    MODEL = Path("/tmp/exp/fast-v1")
+MODEL = Path(__file__).parents[1] / "models" / "fast-v2"
 
 
 @cache
@@ -119,6 +117,19 @@ def test_offsets_hold_for_any_text(pieces: list[str]) -> None:
 
 def test_lone_surrogates_are_read() -> None:
     assert isinstance(find_artifacts("\ud800 said the \udfff \u5e93 of \ud83d data"), list)
+
+
+@pytest.mark.parametrize("space", ["  ", "\t", "\u00a0", "\u2009 ", "\u202f", "\u3000"])
+def test_spaces_of_any_kind_hide_nothing(space: str) -> None:
+    text = f"It ended.{space}He died{space}in{space}a{space}drone.{space}He{space}hits. So{space}what?"
+    (found,) = find_artifacts(text)
+    assert text[found.start : found.end] == f"drone.{space}He{space}hits."
+
+
+def test_wrapped_lines_are_read_as_one_but_poems_are_not() -> None:
+    for line, count in (("In a long debate on Monday night the members of the house and", 1), ("And then", 0)):
+        found = find_artifacts(f"{line} the members of\nthe members of the council voted.")
+        assert len(found) == count
 
 
 def test_residue_is_a_whole_line_without_its_spaces() -> None:

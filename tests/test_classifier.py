@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtdetect import Detector
-from mtdetect.classifier import FastClassifier, ModelError, article_features
+from mtdetect.classifier import HEADS, FastClassifier, ModelError, article_features, article_mt_features
 from mtdetect.detector import model_folder
 from mtdetect.features import extract
 
@@ -35,12 +35,13 @@ def rewrite(folder: Path, **changes: Any) -> None:
     (folder / "config.json").write_bytes(orjson.dumps(config))
 
 
-def test_contributions_add_up_to_the_logit(detector: Detector) -> None:
+def test_contributions_add_up_to_the_mixture_of_logits(detector: Detector) -> None:
     model = detector.classifier
+    mix = model.config["mt"]["sentence"]["weights"]
     logits = model.logits(extract(SENTENCES), np.zeros((len(SENTENCES), len(model.config["rules"])), bool))
-    spread = model.contributions(SENTENCES)
+    spread = model.contributions(SENTENCES, mix)
     assert [len(part) for part in spread] == [len(sentence) for sentence in SENTENCES]
-    for sentence, part, logit in zip(SENTENCES, spread, logits[0], strict=True):
+    for sentence, part, logit in zip(SENTENCES, spread, mix[0] * logits[0] + mix[1] * logits[1], strict=True):
         if any(char.isalpha() for char in sentence):
             assert part.sum() == pytest.approx(logit, abs=1e-5)
             assert part[[i for i, char in enumerate(sentence) if char in "“”"]] == pytest.approx(0)
@@ -56,8 +57,8 @@ def test_logits_do_not_depend_on_the_batch(detector: Detector) -> None:
 
 def test_rule_evidence_never_speaks_for_a_human_or_for_quality(detector: Detector) -> None:
     weights = detector.classifier.arrays["rules"]
-    assert (weights[:, 0] >= 0).all()
-    assert (weights[:, 1] <= 0).all()
+    for head, weight in zip(HEADS, weights.T, strict=True):
+        assert (weight <= 0).all() if head == "quality" else (weight >= 0).all()
 
 
 def test_quality_weights_have_one_direction(detector: Detector) -> None:
@@ -67,14 +68,14 @@ def test_quality_weights_have_one_direction(detector: Detector) -> None:
     assert quality["article"]["weights"][2] < 0
 
 
-rows = st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), min_size=1, max_size=12)
+sentence_rows = st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans())
 
 
-@given(rows, st.randoms(), st.integers(0, 11), st.tuples(st.floats(0, 1), st.booleans(), st.booleans()))
+@given(st.lists(sentence_rows, min_size=1, max_size=12), st.randoms(), st.integers(0, 11), sentence_rows)
 def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: Any, place: int, worse: Any) -> None:
     def features(items: Any) -> Any:
         columns = np.array(items, float)
-        return article_features(columns[:, 0], columns[:, 1] > 0, columns[:, 2] > 0, np.zeros(1, int))[0]
+        return article_features(columns[:, 0], columns[:, 1], columns[:, 2] > 0, np.zeros(1, int))[0]
 
     shuffled = list(table)
     random.shuffle(shuffled)
@@ -84,6 +85,13 @@ def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: 
     damaged = list(table)
     damaged[place] = tuple(max(old, new) for old, new in zip(table[place], worse, strict=True))
     assert (features(damaged) >= features(table) - 1e-12).all()
+
+
+@given(st.floats(-9, 9), st.floats(-9, 9), st.floats(0, 5), st.floats(0, 5))
+def test_article_mt_features_grow_with_the_heads(style: float, roundtrip: float, more: float, further: float) -> None:
+    low = article_mt_features(np.array([style]), np.array([roundtrip]), -1.3)
+    high = article_mt_features(np.array([style + more]), np.array([roundtrip + further]), -1.3)
+    assert (high >= low).all()
 
 
 def test_save_and_load_give_the_same_model(detector: Detector, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Keyboard(io.TextIOWrapper):
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    return str(ROOT / "models" / "fast-v1")
+    return str(ROOT / "models" / "fast-v2")
 
 
 @pytest.fixture
@@ -152,10 +152,30 @@ def test_no_input(run: Run) -> None:
     assert err == "mtdetect: name a FILE, or pipe an article in: mtdetect score article.txt\n"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("score <&-", "name a FILE, or pipe an article in: mtdetect score article.txt"),
+        ("score - <&-", "standard input is closed"),
+        ("score notebooks/articles/clean.txt >&-", "standard output is closed"),
+        ("--version >&-", "standard output is closed"),
+        ("score nowhere.txt 2>&-", None),
+    ],
+)
+def test_closed_streams(args: str, says: str | None) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {args}', "sh", *COMMAND], capture_output=True, cwd=ROOT, stdin=subprocess.DEVNULL
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == ("" if says is None else f"mtdetect: {says}\n")
+
+
 def test_several_files_and_a_folder(run: Run) -> None:
     rows = run("score", GARBLED, str(ARTICLES)).rows
-    assert [row["id"] for row in rows] == [GARBLED, CLEAN, GARBLED]
-    assert rows[0] == rows[2]
+    found = [str(path) for path in sorted(ARTICLES.rglob("*.txt"))]
+    assert [row["id"] for row in rows] == [GARBLED, *found] and CLEAN in found
+    assert rows[0] == rows[1 + found.index(GARBLED)]
 
 
 def test_one_row_for_each_record(run: Run, tmp_path: Path) -> None:
@@ -172,7 +192,9 @@ def test_one_row_for_each_record(run: Run, tmp_path: Path) -> None:
     assert bad["reason"] == "error: field 'text' is int, not a string"
     assert (bad["mt_score"], bad["n_sentences"], bad["sentences"]) == (None, 0, [])
     assert result.rows[2]["reason"].startswith("too short")
-    assert result.err == "mtdetect: 2 of 5 records could not be read\n"
+    assert result.err == (
+        "mtdetect: 2 of 5 records could not be read; the first: b: field 'text' is int, not a string\n"
+    )
     out = run("score", "--format", "text", str(path)).out
     assert f"b ({path}): not scored, error: field 'text' is int, not a string\n" in out
 
@@ -186,9 +208,11 @@ def test_fields(run: Run) -> None:
 def test_nothing_could_be_read(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "picture.txt"
     path.write_bytes(bytes(range(32)) * 50)
-    result = run("score", str(path))
-    assert result.code == 2
-    assert result.rows[0]["reason"] == "error: not text"
+    for args in ((), ("--fail-under", "50")):
+        result = run("score", str(path), *args)
+        assert result.code == 2
+        assert result.rows[0]["reason"] == "error: not text"
+        assert result.err.endswith(f"; the first: {path}: not text\n") and result.err.count("\n") == 1
 
 
 def test_empty_inputs(run: Run, tmp_path: Path) -> None:
@@ -202,6 +226,9 @@ def test_empty_inputs(run: Run, tmp_path: Path) -> None:
     ("args", "says"),
     [
         (["nowhere.txt"], "no such file or folder: nowhere.txt"),
+        ([CLEAN, "-", "-"], "standard input can be read only once, but - is named twice"),
+        ([CLEAN, "--text-field", ""], "the name of a field is empty"),
+        ([CLEAN, "--id-field", ""], "the name of a field is empty"),
         ([CLEAN, "no\x1b[31mwhere"], r"no such file or folder: no\x1b[31mwhere"),
         ([CLEAN, "--model", "tiny"], "no model 'tiny': no config.json in tiny, "),
         ([CLEAN, "--fpr", "0.02"], "no operating point for --fpr 0.02: choose one of 0.001, 0.01, 0.05"),
@@ -223,15 +250,19 @@ def test_wrong_options(run: Run, args: list[str]) -> None:
     assert "Traceback" not in err and args[0] in err
 
 
-def test_an_input_that_fails_comes_after_the_good_ones(run: Run, tmp_path: Path) -> None:
+def test_an_input_that_cannot_be_read_costs_one_row(run: Run, tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "numbers.parquet"
     parquet.write_table(pyarrow.table({"n": [1, 2]}), path)
     result = run("score", CLEAN, str(path), CLEAN)
-    assert result.code == 2
-    assert [row["id"] for row in result.rows] == [CLEAN]
-    assert result.err == f"mtdetect: no text column in {path}, name one of: n\n"
+    assert result.code == 0
+    assert [row["id"] for row in result.rows] == [CLEAN, str(path), CLEAN]
+    assert result.rows[1]["reason"] == "error: no text column, name one of: n"
+    says = f"records could not be read; the first: {path}: no text column, name one of: n\n"
+    assert result.err == f"mtdetect: 1 of 3 {says}"
+    result = run("score", str(path))
+    assert (result.code, len(result.rows), result.err) == (2, 1, f"mtdetect: 1 of 1 {says}")
 
 
 def test_quality_gate(run: Run) -> None:
@@ -243,6 +274,12 @@ def test_quality_gate(run: Run) -> None:
     assert result.code == 0
     assert result.err == "mtdetect: 1 of 2 articles have no quality and were not held against --fail-under\n"
     assert run("score", GARBLED).code == 0, "no gate was asked for"
+    result = run("score", "--fail-under", "50", CLEAN, "-", stdin=b'{"text": 5}')
+    assert result.code == 1
+    assert result.err == (
+        "mtdetect: 1 of 2 records could not be read, which fails --fail-under; "
+        "the first: -:1: field 'text' is int, not a string\n"
+    )
 
 
 def test_operating_points(run: Run) -> None:
@@ -406,10 +443,11 @@ def test_info(run: Run, model: str) -> None:
 
 def test_train_then_evaluate(run: Run, data: Path, trained: FastClassifier, tmp_path: Path) -> None:
     folder = tmp_path / "small-v1"
-    code, out, err = run("train", "fast", "--data", str(data), "-o", str(folder))
+    pairs = ["--pairs", str(data / "pairs.parquet")]
+    code, out, err = run("train", "fast", "--data", str(data), *pairs, "-o", str(folder))
     assert (code, out) == (0, "")
     assert err.splitlines()[-1] == f"mtdetect: {folder}: small-v1@{trained.digest}"
-    args = ["evaluate", "--data", str(data), "--model", str(folder)]
+    args = ["evaluate", "--data", str(data), *pairs, "--model", str(folder)]
     code, out, err = run(*args)
     assert code == 0
     assert f"small-v1@{trained.digest}" in out and "| matched AUROC |" in out

@@ -113,7 +113,7 @@ def test_memory_stays_flat(detector: Detector) -> None:
 
 def test_clean_text_is_left_alone(detector: Detector) -> None:
     article = detector.score(CLEAN)
-    assert article.quality is not None and article.quality >= 85
+    assert article.quality is not None and article.quality >= 80
     assert article.n_flagged == 0
     assert article.n_sentences == 6
 
@@ -271,6 +271,8 @@ def test_unknown_model_says_what_was_looked_for_and_where() -> None:
 def test_text_must_be_text(detector: Detector) -> None:
     with pytest.raises(TypeError, match="NoneType"):
         detector.score(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="one str"):
+        list(detector.score_many("Rain fell on Oslo."))
 
 
 def test_nothing_heavy_is_imported() -> None:

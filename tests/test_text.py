@@ -261,6 +261,23 @@ OTHER_LANGUAGES = {
     "Hindi": "मंत्री ने मंगलवार को कहा कि सरकार ने नए कानून पर अभी कोई फैसला नहीं किया"
     " है। शहर के निवासियों ने नगर निगम के सामने प्रदर्शन किया और गर्मियों से "
     "पहले जवाब मांगा। समाचार एजेंसी के अनुसार वे दो साल से इंतजार कर रहे हैं।",
+    "Croatian": "Ministar je u utorak rekao da vlada još nije donijela odluku o novom zakonu. Za "
+    "građane je to važno, jer na odgovor čekaju već dvije godine, a on kaže da će novca biti do ljeta. "
+    "Pred gradskom vijećnicom okupilo se oko tri tisuće ljudi.",
+    "Slovak": "Minister v utorok povedal, že vláda zatiaľ nerozhodla o novom zákone. Je to dôležité pre "
+    "obyvateľov mesta, ktorí protestovali pred radnicou a chcú odpoveď ešte pred letom, a on im ju sľúbil. "
+    "Na to čakajú už dva roky.",
+    "Welsh": "Dywedodd y gweinidog ddydd Mawrth nad yw'r llywodraeth wedi gwneud penderfyniad ar y gyfraith "
+    "newydd eto. Bu trigolion y dref yn protestio o flaen neuadd y dref, ac maen nhw am gael ateb cyn yr haf, "
+    "yn ôl asiantaeth newyddion.",
+    "Irish": "Dúirt an t-aire Dé Máirt nach bhfuil cinneadh déanta ag an rialtas go fóill faoin dlí nua. Bhí "
+    "muintir an bhaile ag agóid os comhair halla an bhaile agus is mian leo freagra a fháil roimh an samhradh, "
+    "a deir gníomhaireacht nuachta.",
+    "Danish with its English-looking words": "Han har ventet på svar for at to børn kan få plads. Det er svært "
+    "for en by at have to skoler, og for at få råd til det må kommunen have flere penge, siger han.",
+    "Dutch with English names": "Volgens de Financial Times was het besluit van Downing Street niet nodig, of was er "
+    "te weinig tijd. De serie House of Cards is in Londen te zien, en dat is volgens de krant goed nieuws voor "
+    "de bioscopen die het moeilijk hebben.",
 }
 ENGLISH = {
     "news": "The minister said on Tuesday that the government had not yet taken a decision on the "
@@ -274,6 +291,12 @@ ENGLISH = {
     "names and numbers": "Jiří Novák (31, Sparta Praha) beat Łukasz Wójcik 6-3, 4-6, 7-6 (9-7) in the final "
     "on Sunday; Müller and Ångström, who won in 2016 and 2017, lost to the Đoković brothers "
     "6-1, 6-2 after 54 minutes.",
+    "brief with a name in each sentence": "A man of 34 was arrested in Hull on Friday on suspicion of arson. A "
+    "fire at a warehouse in Clough Road destroyed stock worth £2m. No one was injured. Humberside Police appealed "
+    "for witnesses.",
+    "brief with numbers": "Gold rose 1 percent to $2,300 an ounce on Monday. Silver fell 2 percent to $27. Copper "
+    "gained 0.5 percent in London. Oil slipped to $81 a barrel. Wheat futures climbed 3 cents in Chicago. Corn was "
+    "flat.",
     "garbled": "The minister he said in Tuesday, that the government did not take still decision "
     "around the law the new. The residents of the city they went out in demonstration in "
     "front of building of the municipality.",
@@ -288,8 +311,9 @@ def test_other_languages_are_not_english(language: str) -> None:
 
 @pytest.mark.parametrize("kind", ENGLISH)
 def test_english_is_english(kind: str) -> None:
-    assert looks_english(ENGLISH[kind])
-    assert looks_english("\n" * 1000 + ENGLISH[kind])
+    for text in (ENGLISH[kind], ENGLISH[kind].upper(), ENGLISH[kind].lower()):
+        assert looks_english(text)
+        assert looks_english("\n" * 1000 + text)
 
 
 def test_a_few_words_get_the_benefit_of_the_doubt_if_they_are_latin() -> None:
@@ -310,8 +334,7 @@ def test_english_articles_of_every_label_count_as_english() -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     table = parquet.read_table(DATA / "articles_dev.parquet", columns=["text", "sentences"]).to_pylist()
     texts = [row["text"] or "\n".join(row["sentences"]) for row in table]
-    texts = [text for text in texts if len(text.split()) >= 30]
-    assert sum(map(looks_english, texts)) / len(texts) >= 0.999
+    assert sum(not looks_english(text) for text in texts if text) <= 2
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the project's data folder is not beside the repository")

@@ -16,7 +16,7 @@ from mtdetect.train import train_fast
 
 
 def test_it_learns_what_the_machine_does(data: Path, trained: FastClassifier) -> None:
-    metrics = evaluate(Detector(trained), data)
+    metrics = evaluate(Detector(trained), data, [data / "pairs.parquet"])
     matched = metrics["matched auroc"]
     for level, floor in (("article", 0.99), ("sentence", 0.95)):
         figure = matched[level]["wmt2021"]
@@ -27,13 +27,20 @@ def test_it_learns_what_the_machine_does(data: Path, trained: FastClassifier) ->
     assert flags["news human"]["fpr_5"]["value"] <= 0.06
     assert flags["wmt2021 mt"]["fpr_5"]["value"] > 0.5
     assert trained.config["name"] == "small-v1"
+    for pivot in ("cat", "spa"):
+        trips = metrics["round trips"][f"apertium/{pivot}"]
+        assert trips["articles"] == 30
+        assert trips["article auroc"]["value"] >= 0.99 and trips["sentence auroc"]["value"] >= 0.95
+        assert trips["quality below 50"]["value"] > 0.9 > 0.1 > trips["originals below 50"]["value"]
+        assert f"| apertium/{pivot} | 30 | 1.000" in tables(metrics)
     assert "| wmt2021 | 1.000 [1.000, 1.000] |" in tables(metrics)
 
 
 def test_the_same_seed_and_data_give_the_same_bytes(data: Path, trained: FastClassifier, tmp_path: Path) -> None:
-    again = train_fast(data, tmp_path / "small-v1")
+    pairs = [data / "pairs.parquet"]
+    again = train_fast(data, tmp_path / "small-v1", pairs=pairs)
     assert again.config == trained.config
-    other = train_fast(data, tmp_path / "other", seed=1)
+    other = train_fast(data, tmp_path / "other", pairs=pairs, seed=1)
     assert other.digest != trained.digest
 
 
@@ -51,6 +58,19 @@ def test_only_unused_tortured_phrases_are_kept(trained: FastClassifier) -> None:
     for text, found in (("He spoke of bosom peril.", True), ("He spoke in Oslo.", False)):
         evidence = [item.category for s in detector.score_sentences([text]).sentences for item in s.evidence]
         assert ("spun_synonym" in evidence) is found
+
+
+def test_round_trips_are_optional(data: Path, tmp_path: Path) -> None:
+    model = train_fast(data, tmp_path / "plain")
+    assert not model.arrays["weights"][:, [1, 3]].any()
+    metrics = evaluate(Detector(model), data)
+    assert metrics["matched auroc"]["article"]["wmt2021"]["value"] >= 0.99
+    assert metrics["round trips"] == {}
+
+
+def test_other_parquet_is_no_pairs_file(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lacks the columns engine, human_sentences, mt_sentences, pivot"):
+        train_fast(data, tmp_path / "out", pairs=[data / "articles_dev.parquet"])
 
 
 def test_missing_data_are_one_clear_line(tmp_path: Path) -> None:
