@@ -1,7 +1,7 @@
 """Choose the clean articles that go on a round trip: python tests/benchmarks/select_articles.py DATA OUT.
 
-Writes ``OUT/spa.jsonl``, ``cat.jsonl`` and ``glg.jsonl``, 1,600 training articles each that no other pivot gets, and
-``OUT/dev.jsonl``, 600 dev articles. The pairs of fast-v2 are made of them by::
+Writes ``OUT/spa.jsonl``, ``cat.jsonl`` and ``glg.jsonl``, 1,400 training articles each that no other pivot gets, and
+``OUT/dev.jsonl``, 400 dev articles. The pairs of fast-v2 are made of them by::
 
     for p in spa cat glg; do
         mtdetect roundtrip OUT/$p.jsonl -o OUT/$p.parquet --pivot $p --workers 2 --corrupt 0.05 --seed 0; done
@@ -28,8 +28,8 @@ def main(data: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     train, dev = (_clean(data, name) for name in ("articles_train", "articles_dev"))
     for place, pivot in enumerate(("spa", "cat", "glg")):
-        _write(out / f"{pivot}.jsonl", train[1600 * place : 1600 * (place + 1)])
-    _write(out / "dev.jsonl", dev[:600])
+        _write(out / f"{pivot}.jsonl", train[1400 * place : 1400 * (place + 1)])
+    _write(out / "dev.jsonl", dev[:400])
 
 
 def _clean(data: Path, name: str) -> list[dict[str, Any]]:
