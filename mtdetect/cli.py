@@ -257,8 +257,10 @@ def roundtrip(
     def make(pivot: str) -> tuple[Any, ...]:
         return engines_of(engine.value, pivot, there=there, back=back, one_way=one_way)
 
+    versions = []
     for name in pivots:  # what is missing is told before anything is read
         for one in make(name):
+            versions.append(one.version)
             one.close()
     total = None
     if "-" not in files:
@@ -290,7 +292,7 @@ def roundtrip(
     settings = {
         "inputs": _fingerprints(files),
         "fields": [text_field, id_field],
-        "engine": [engine.value, there, back, one_way],
+        "engine": [engine.value, there, back, one_way, versions],
     }
     if "-" in files and output.with_name(f"{output.name}.parts").exists():
         raise InputError(f"{output}.parts is the work of another run, and one on standard input can't go on: delete it")
