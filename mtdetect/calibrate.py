@@ -62,7 +62,7 @@ def calibrate(
     rng: np.random.Generator,
     log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Return the parts of the configuration that are fitted on the dev split and on spared round trips.
+    """Return the parts of the configuration that are fitted on the dev split and on round trips of a kind left out.
 
     Parameters
     ----------

@@ -38,6 +38,10 @@ app = typer.Typer(
 )
 
 
+# typer may carry a click of its own: only what it exports is there in every release
+_UsageError: Any = typer.BadParameter.__base__
+
+
 class _Format(str, Enum):
     TEXT = "text"
     JSONL = "jsonl"
@@ -359,7 +363,13 @@ def main(argv: list[str] | None = None) -> None:
     if sys.stdout is None:
         _fail("standard output is closed")
     try:
-        app(args=argv, prog_name="mtdetect")
+        sys.exit(app(args=argv, prog_name="mtdetect", standalone_mode=False))
+    except _UsageError as error:
+        message = error.format_message()
+        if not message.startswith("Usage:"):
+            _fail(f"{' '.join(message.split())} See --help.")
+        sys.stderr.write(f"{message}\n")  # no command at all: that is the help
+        sys.exit(2)
     except OSError as error:
         _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part))
     except ValueError as error:

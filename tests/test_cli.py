@@ -468,3 +468,12 @@ def test_train_and_evaluate_without_data(run: Run, model: str, tmp_path: Path) -
         code, out, err = run(*args, "--data", str(tmp_path / "none"))
         assert (code, out) == (2, "")
         assert err.startswith("mtdetect: cannot read ")
+
+
+@pytest.mark.parametrize(
+    "args", [["score", "--nope", "x"], ["score", "--fail-under", "abc", GARBLED], ["nope"], ["train"], ["roundtrip"]]
+)
+def test_a_wrong_call_is_one_line(run: Run, args: list[str]) -> None:
+    code, out, err = run(*args)
+    assert (code, out) == (2, "")
+    assert err.startswith("mtdetect: ") and err.endswith(" See --help.\n") and err.count("\n") == 1
