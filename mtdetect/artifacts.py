@@ -167,12 +167,14 @@ _ALIASES = tuple(
 )
 _BOTH = re.compile(r"b(?:oth|etween) (?:the )?(?P<name>[A-Z][\w-]{2,30}) and (?:the )?(?P=name)(?![\w’'-]| [A-Z])")
 _DETERMINER = _words("the this its his her their our as is was been which at")
-# people repeat what hangs on these on purpose: “a friend of a friend of a friend”, “the best of the best of the best”
+# people repeat what hangs on these on purpose: “the best of the best of the best”, “left right left right”
 _ON_PURPOSE = _words(
-    "very really many far long way so too no yes ha blah big more had and or a an best worst what said say says"
-    " know knows knew think thinks thought heart exception about behind within"
+    "very really many far long way so too no yes ha blah big more had and or best worst what said say says"
+    " know knows knew think thinks thought heart exception about behind within left"
 )
 _TAUTOLOGY = _words("it he she they you we")  # “once they are gone they are gone”
+_STEPS = _words("to by in on of for after upon over against from with")  # “from house to house to find”, “hand in hand in”
+_SHORT = 10  # letters; “tick tock tick tock”, “ping pong ping pong”
 _LOOP = tuple(
     re.compile(
         rf"(?P<phrase>[a-z]+(?:[’'-][a-z]+)*(?: [a-z]+(?:[’'-][a-z]+)*){{{max(size - 1, 0)}}})"
@@ -212,7 +214,7 @@ def repetition_collapse(text: str) -> Iterator[Evidence]:
     """Find a contrast whose sides came back equal, “(ISIS, formerly ISIS)”, and decoder loops.
 
     In a loop, a phrase of 2 to 5 words stands twice in a row, or a word three times. People write such things too,
-    “sell sell sell”, so a short one is strong only with function words in it, or if it never ends.
+    “sell sell sell”, so a short one is strong only with a determiner or long words in it, or if it never ends.
     """
     for start, end in _equal_aliases(text):
         yield Evidence(start, end, "repetition_collapse", "the two names contrasted here are the same")
@@ -224,14 +226,18 @@ def repetition_collapse(text: str) -> Iterator[Evidence]:
             continue
         end_of_last[size] = loop.end()
         phrase = loop["phrase"].split(" ")
-        # “step by step by step”, “dog eat dog eat dog”
+        # “step by step by step”, “dog eat dog eat dog”; “call a spade a spade”, “a friend of a friend of a friend”
         chain = size == 2 and text.startswith(f" {phrase[0]}", loop.end())
+        if size < 4 and not {"a", "an"}.isdisjoint(phrase):
+            chain = size == 2 or not _STEPS.isdisjoint(phrase)
         if chain or (size > 1 and phrase[0] == phrase[1]) or not _ON_PURPOSE.isdisjoint(phrase):
             continue
-        sense = phrase[0] in _TAUTOLOGY or (size < 3 and _DETERMINER.isdisjoint(phrase))
+        step = not _STEPS.isdisjoint(phrase) and not phrase[0].endswith(("ed", "ing"))
+        terse = size == 1 or (size == 2 and (len(loop["phrase"]) < _SHORT or step))
+        sense = phrase[0] in _TAUTOLOGY or (terse and _DETERMINER.isdisjoint(phrase))
         clear = not sense or len(loop[0]) > 60
-        # a repeat inside a quote may be how somebody spoke
-        strength: Strength = "strong" if clear and not _enclosed(text, start) else "weak"
+        # a short repeat inside a quote may be how somebody spoke
+        strength: Strength = "strong" if clear and (size > 3 or not _enclosed(text, start)) else "weak"
         yield Evidence(*loop.span(), "repetition_collapse", "the same words stand again and again", strength)
 
 
