@@ -173,7 +173,8 @@ _ON_PURPOSE = _words(
     " know knows knew think thinks thought heart exception about behind within left"
 )
 _TAUTOLOGY = _words("it he she they you we")  # “once they are gone they are gone”
-_STEPS = _words("to by in on of for after upon over against from with")  # “from house to house to find”, “hand in hand in”
+# “from house to house to find”, “hand in hand in the rain”
+_STEPS = _words("to by in on of for after upon over against from with")
 _SHORT = 10  # letters; “tick tock tick tock”, “ping pong ping pong”
 _LOOP = tuple(
     re.compile(
