@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from mtdetect.corpus import Record
 
 __all__ = ["app", "main"]
@@ -28,6 +30,7 @@ __all__ = ["app", "main"]
 _T = TypeVar("_T")
 _POINTS = {0.001: "fpr_0.1", 0.01: "fpr_1", 0.05: "fpr_5"}
 _BAR_AFTER_S = 2.0
+_NOTE_EVERY_S = 10.0
 
 app = typer.Typer(
     add_completion=False,
@@ -49,6 +52,11 @@ class _Format(str, Enum):
 
 class _Trainable(str, Enum):
     FAST = "fast"
+
+
+class _OnError(str, Enum):
+    SKIP = "skip"
+    FAIL = "fail"
 
 
 class _Engine(str, Enum):
@@ -154,6 +162,87 @@ def score(
         sys.exit(2)
     if n_under or (n_errors and fail_under is not None):
         sys.exit(1)
+
+
+@app.command("filter", epilog="Example: mtdetect filter scraped/ -o clean/ --min-quality 50 --rejects")
+def filter_command(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="JSON Lines, also .gz or .zst, or folders of them.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to write; new or empty.", show_default=False),
+    ] = None,
+    min_quality: Annotated[
+        float | None, typer.Option(metavar="Q", help="Reject articles below; 0 to 100.", show_default=False)
+    ] = None,
+    max_mt_score: Annotated[
+        float | None, typer.Option(metavar="P", help="Reject articles above; 0 to 1.", show_default=False)
+    ] = None,
+    max_flagged_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", help="Reject articles with a larger share of flagged sentences; 0 to 1.", show_default=False
+        ),
+    ] = None,
+    dry_run: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Write nothing; show what each Q keeps of N rows.", show_default=False),
+    ] = None,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Write rejected rows, too, to DIR/rejected.")] = False,
+    on_error: Annotated[_OnError, typer.Option(help="What to do with a row that cannot be read.")] = _OnError.SKIP,
+    model: _Model = "fast",
+    fpr: Annotated[
+        float,
+        typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly."),
+    ] = 0.01,
+    text_field: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Field of a row that holds the text; by default text, content, …"),
+    ] = None,
+    id_field: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url."),
+    ] = None,
+) -> None:
+    """Keep the clean articles of a corpus. Rows stay as they are; scores are added. Goes on after a kill."""
+    if fpr not in _POINTS:
+        _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
+    from mtdetect.detector import Detector
+    from mtdetect.filter import Rule, filter_corpus, preview
+
+    if dry_run is not None:
+        detector = Detector.from_pretrained(model, point=_POINTS[fpr])
+        found = preview(inputs, dry_run, detector, text_field=text_field)
+        judged = [quality for quality in found if quality is not None]
+        _note(f"{len(found)} rows, the first of each input; {len(found) - len(judged)} have no quality")
+        for limit in range(0, 100, 10):
+            kept = sum(quality >= limit for quality in judged)
+            _put(f"--min-quality {limit:2} keeps {kept} of {len(found)} rows, {kept / max(len(found), 1):.1%}")
+        return
+    if output is None or min_quality is None:
+        _fail("name a folder with -o DIR and a limit with --min-quality Q, or look first: --dry-run 1000")
+    begin = last = monotonic()
+
+    def report(counts: Counter[str]) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _NOTE_EVERY_S:
+            last = now
+            _note(f"{counts['n_in']} rows, {counts['n_kept'] / counts['n_in']:.1%} kept, {now - begin:.0f} s")
+
+    rule = Rule(min_quality, max_mt_score, max_flagged_share)
+    detector = Detector.from_pretrained(model, point=_POINTS[fpr])
+    manifest = filter_corpus(
+        inputs, output, rule, detector, rejects=rejects, fail=on_error is _OnError.FAIL, text_field=text_field,
+        id_field=id_field, report=report,
+    )  # fmt: skip
+    _note(
+        f"{manifest['n_in']} rows = {manifest['n_kept']} kept + {manifest['n_rejected']} rejected"
+        f" + {manifest['n_errors']} errors"
+    )
+    for reason, n in sorted(manifest["reasons"].items(), key=lambda item: -item[1]):
+        _note(f"rejected for {reason}: {n}")
 
 
 @app.command(epilog="Example: mtdetect train fast --data data -o models/mine")

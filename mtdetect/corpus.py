@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -77,6 +77,10 @@ class Record:
         The other fields of the row; title and address of a web page.
     text_field : str or None
         The field of the row that held the text.
+    offset : int or None
+        Where the row begins in the file, decompressed, in bytes; only of JSON Lines.
+    line : bytes or None
+        The row as it stood there; only of JSON Lines.
     """
 
     id: str
@@ -87,6 +91,8 @@ class Record:
     warnings: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
     text_field: str | None = None
+    offset: int | None = None
+    line: bytes | None = field(default=None, repr=False)
 
 
 def read_records(
@@ -283,17 +289,21 @@ class _Reader:
 
     def _json_lines(self, stream: _Rewound, source: str) -> Iterator[Record]:
         body = io.BufferedReader(stream, _CHUNK)
+        begin = end = 0
         try:
             for number in count(1):
+                begin = end
                 if not (line := body.readline(self.max_bytes + 1)):
                     stream.check()
                     return
+                end += len(line)
                 row_id = f"{source}:{number}"
                 if len(line) > self.max_bytes and not line.endswith(b"\n"):
                     while line and not line.endswith(b"\n"):
                         line = body.readline(_CHUNK)
+                        end += len(line)
                     reason = f"too large: line {number} has more than {self.max_bytes} bytes"
-                    yield Record(row_id, None, source, error=reason)
+                    yield Record(row_id, None, source, error=reason, offset=begin)
                     continue
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
@@ -305,11 +315,12 @@ class _Reader:
                     if not line.endswith(b"\n"):
                         stream.check()  # it was cut off
                     reason = f"line {number} is not JSON: {error.msg} at column {error.colno}"
-                    yield Record(row_id, None, source, error=reason)
+                    yield Record(row_id, None, source, error=reason, offset=begin)
                 else:
-                    yield self._row(row, source, row_id)
+                    yield replace(self._row(row, source, row_id), offset=begin, line=line)
         except _ReadError as error:
-            yield Record(f"{source}:{number}", None, source, error=f"{error} after line {number - 1}")
+            reason = f"{error} after line {number - 1}"
+            yield Record(f"{source}:{number}", None, source, error=reason, offset=begin)
 
     def _row(self, row: object, source: str, default_id: str) -> Record:
         if isinstance(row, Exception):
