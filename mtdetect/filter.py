@@ -6,6 +6,7 @@ A run that was killed goes on with the inputs that are missing.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import os
@@ -13,7 +14,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice, tee
 from pathlib import Path
@@ -121,8 +122,8 @@ def filter_corpus(
     Raises
     ------
     InputError
-        If an input is missing or not JSON Lines, two of them have one name, `output` is of another run, or, with
-        `fail`, a row can't be read.
+        If an input is missing or not JSON Lines, two of them have one name, `output` is of another run, one is at
+        work there, or, with `fail`, a row can't be read.
     OSError
         If the disk is full, for example; no incomplete file is left under its name.
     """
@@ -137,38 +138,39 @@ def filter_corpus(
         "text_field": text_field,
         "id_field": id_field,
     }
-    manifest = _resumed(output, settings)
-    done: dict[str, Any] = manifest["inputs"]
-    work = output / _WORK
-    if manifest["complete"]:
+    with _locked(output):
+        manifest = _resumed(output, settings)
+        done: dict[str, Any] = manifest["inputs"]
+        work = output / _WORK
+        if manifest["complete"]:
+            for name, source in sources.items():
+                _check(done[name], source, output, name)
+            shutil.rmtree(work, ignore_errors=True)
+            return manifest
+        work.mkdir(parents=True, exist_ok=True)
+        for stale in work.glob("*.tmp"):
+            stale.unlink()
+        total: Counter[str] = Counter()
         for name, source in sources.items():
-            _check(done[name], source, output, name)
-        shutil.rmtree(work, ignore_errors=True)
+            if name in done:
+                _check(done[name], source, output, name)
+            else:
+                digest = _digest(source)
+                one = _Run(source, name, output, rule, detector, rejects, fail)
+                done[name] = {"sha256": digest, **one.run(text_field, id_field, total, report)}
+                _write_json(output / _MANIFEST, manifest, work)
+            total.update({count: done[name][count] for count in _COUNTS})
+        _join_errors(output, sources)
+        for count in _COUNTS:
+            manifest[count] = sum(entry[count] for entry in done.values())
+        reasons: Counter[str] = Counter()
+        for entry in done.values():
+            reasons.update(entry["reasons"])
+        manifest["reasons"] = dict(sorted(reasons.items()))
+        manifest["complete"] = True
+        _write_json(output / _MANIFEST, manifest, work)
+        shutil.rmtree(work)
         return manifest
-    work.mkdir(parents=True, exist_ok=True)
-    for stale in work.glob("*.tmp"):
-        stale.unlink()
-    total: Counter[str] = Counter()
-    for name, source in sources.items():
-        if name in done:
-            _check(done[name], source, output, name)
-        else:
-            digest = _digest(source)
-            one = _Run(source, name, output, rule, detector, rejects, fail)
-            done[name] = {"sha256": digest, **one.run(text_field, id_field, total, report)}
-            _write_json(output / _MANIFEST, manifest, work)
-        total.update({count: done[name][count] for count in _COUNTS})
-    _join_errors(output, sources)
-    for count in _COUNTS:
-        manifest[count] = sum(entry[count] for entry in done.values())
-    reasons: Counter[str] = Counter()
-    for entry in done.values():
-        reasons.update(entry["reasons"])
-    manifest["reasons"] = dict(sorted(reasons.items()))
-    manifest["complete"] = True
-    _write_json(output / _MANIFEST, manifest, work)
-    shutil.rmtree(work)
-    return manifest
 
 
 def preview(
@@ -381,6 +383,20 @@ def _resumed(output: Path, settings: dict[str, Any]) -> dict[str, Any]:
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(f"{output / _MANIFEST} is damaged: name a new folder") from error
     return manifest
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other runs out of the folder; the lock ends with the process, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(f"another run is at work in {folder}") from None
+    finally:
+        os.close(handle)
 
 
 def _compare(stored: dict[str, Any], settings: dict[str, Any], output: Path) -> None:

@@ -281,3 +281,18 @@ def test_a_run_that_was_killed_at_once_can_start(tmp_path: Path, detector: Detec
     source.write_bytes(line(CLEAN))
     (tmp_path / "out" / ".work").mkdir(parents=True)
     assert filter_corpus([source], tmp_path / "out", Rule(50), detector)["n_kept"] == 1
+
+
+def test_two_runs_at_once_do_not_meet(tmp_path: Path, corpus: Path, detector: Detector) -> None:
+    filter_corpus([corpus], tmp_path / "alone", Rule(50), detector)
+    out = tmp_path / "out"
+    arguments = command(corpus, "-o", out, "--min-quality", 50)
+    first = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    while not (out / ".work" / "kept.tmp").exists():
+        assert first.poll() is None
+        time.sleep(0.001)
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.run(arguments, capture_output=True)
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2 and second.stderr.count(b"\n") == 1 and b"another run" in second.stderr
+    assert first.wait() == 0 and snapshot(out) == snapshot(tmp_path / "alone")
