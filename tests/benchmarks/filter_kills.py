@@ -44,7 +44,7 @@ def main(data: Path, kills: int = 50) -> None:
         while killed < kills:
             run = subprocess.Popen([*command, "-o", str(out), *options], stderr=subprocess.DEVNULL)
             try:
-                run.wait(rng.uniform(0.3, 0.9))
+                run.wait(rng.uniform(0.2, 0.6))
                 break
             except subprocess.TimeoutExpired:
                 run.kill()
