@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from mtdetect.corpus import Record
+    from mtdetect.filter import Progress as Filtered
 
 __all__ = ["app", "main"]
 
@@ -57,6 +56,11 @@ class _Trainable(str, Enum):
 class _OnError(str, Enum):
     SKIP = "skip"
     FAIL = "fail"
+
+
+class _Form(str, Enum):
+    SAME = "same"
+    DOLMA = "dolma"
 
 
 class _Engine(str, Enum):
@@ -164,10 +168,14 @@ def score(
         sys.exit(1)
 
 
-@app.command("filter", epilog="Example: mtdetect filter scraped/ -o clean/ --min-quality 50 --rejects")
+@app.command("filter", epilog="Example: mtdetect filter scraped/ -o clean/ --min-quality 50 --rejects --workers 8")
 def filter_command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="JSON Lines, also .gz or .zst, or folders of them.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT|-",
+            help="JSON Lines, Parquet, WARC or WET, text or HTML, also .gz or .zst, or folders; - is standard input.",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -185,11 +193,15 @@ def filter_command(
             metavar="S", help="Reject articles with a larger share of flagged sentences; 0 to 1.", show_default=False
         ),
     ] = None,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Write rejected rows, too, to DIR/rejected.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that score, one thread each.")] = 1,
+    form: Annotated[
+        _Form, typer.Option("--format", help="same: rows as they came; dolma: attributes beside Dolma documents.")
+    ] = _Form.SAME,
     dry_run: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Write nothing; show what each Q keeps of N rows.", show_default=False),
+        typer.Option(metavar="N", min=1, help="Write nothing; show what limits keep of N rows.", show_default=False),
     ] = None,
-    rejects: Annotated[bool, typer.Option("--rejects", help="Write rejected rows, too, to DIR/rejected.")] = False,
     on_error: Annotated[_OnError, typer.Option(help="What to do with a row that cannot be read.")] = _OnError.SKIP,
     model: _Model = "fast",
     fpr: Annotated[
@@ -210,39 +222,28 @@ def filter_command(
         _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
     from mtdetect.detector import Detector
     from mtdetect.filter import Rule, filter_corpus, preview
+    from mtdetect.summary import report_of, what_limits_keep
 
     if dry_run is not None:
         detector = Detector.from_pretrained(model, point=_POINTS[fpr])
-        found = preview(inputs, dry_run, detector, text_field=text_field)
-        judged = [quality for quality in found if quality is not None]
-        _note(f"{len(found)} rows, the first of each input; {len(found) - len(judged)} have no quality")
-        for limit in range(0, 100, 10):
-            kept = sum(quality >= limit for quality in judged)
-            _put(f"--min-quality {limit:2} keeps {kept} of {len(found)} rows, {kept / max(len(found), 1):.1%}")
+        found, unread = preview(inputs, dry_run, detector, text_field=text_field)
+        _note(f"{len(found) + unread} rows, the first of each input; {unread} can't be read")
+        for line in what_limits_keep(found):
+            _put(line)
         return
     if output is None or min_quality is None:
         _fail("name a folder with -o DIR and a limit with --min-quality Q, or look first: --dry-run 1000")
-    begin = last = monotonic()
-
-    def report(counts: Counter[str]) -> None:
-        nonlocal last
-        now = monotonic()
-        if now - last >= _NOTE_EVERY_S:
-            last = now
-            _note(f"{counts['n_in']} rows, {counts['n_kept'] / counts['n_in']:.1%} kept, {now - begin:.0f} s")
-
     rule = Rule(min_quality, max_mt_score, max_flagged_share)
     detector = Detector.from_pretrained(model, point=_POINTS[fpr])
-    manifest = filter_corpus(
-        inputs, output, rule, detector, rejects=rejects, fail=on_error is _OnError.FAIL, text_field=text_field,
-        id_field=id_field, report=report,
-    )  # fmt: skip
-    _note(
-        f"{manifest['n_in']} rows = {manifest['n_kept']} kept + {manifest['n_rejected']} rejected"
-        f" + {manifest['n_errors']} errors"
-    )
-    for reason, n in sorted(manifest["reasons"].items(), key=lambda item: -item[1]):
-        _note(f"rejected for {reason}: {n}")
+    with _Meter() as meter:
+        manifest = filter_corpus(
+            inputs, output, rule, detector, form=form.value, rejects=rejects, fail=on_error is _OnError.FAIL,
+            workers=workers, text_field=text_field, id_field=id_field, report=meter.update,
+        )  # fmt: skip
+    for line in report_of(manifest):
+        _note(line)
+    if manifest["n_in"] and manifest["n_errors"] == manifest["n_in"]:
+        _fail(f"no row could be read; why is in {output / 'errors.jsonl'}")
 
 
 @app.command(epilog="Example: mtdetect train fast --data data -o models/mine")
@@ -523,6 +524,57 @@ def _with_bar(items: Iterable[_T]) -> Iterator[_T]:
     finally:
         if bar is not None:
             bar.stop()
+
+
+class _Meter:
+    """Tells on standard error how a filter run goes: a bar on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = monotonic()
+        self._first: Filtered | None = None
+        self._bar: Any = None
+
+    def __enter__(self) -> _Meter:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, progress: Filtered) -> None:
+        """Show the progress if it is time to."""
+        now = monotonic()
+        if self._first is None:  # what an earlier run has done says nothing about our speed
+            self._first, self._begin = progress, now
+        on_terminal = sys.stderr.isatty()
+        if now - self._last < (0.2 if on_terminal else _NOTE_EVERY_S):
+            return
+        self._last = now
+        spent = max(now - self._begin, 1e-3)
+        line = f"{progress.n_in:,} rows, {(progress.n_in - self._first.n_in) / spent:,.0f} rows/s"
+        line += f", {progress.n_kept / max(progress.n_in, 1):.1%} kept"
+        if progress.share is not None and self._first.share is not None and progress.share > self._first.share:
+            left = (1 - progress.share) * spent / (progress.share - self._first.share)
+            line += f", {progress.share:.0%}, {_duration(left)} left"
+        if not on_terminal:
+            _note(line)
+            return
+        if self._bar is None:
+            from rich import progress as rich_progress
+            from rich.console import Console
+
+            columns = (rich_progress.BarColumn(), "{task.description}")
+            self._bar = rich_progress.Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task("", total=None)
+            self._bar.start()
+        task = self._bar.task_ids[0]
+        self._bar.update(task, total=progress.share and 1.0, completed=progress.share or 0, description=line)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _safe_lines(text: str) -> str:

@@ -1,38 +1,38 @@
 """Clean a scraped corpus: rows in, kept and rejected rows and errors out, each row exactly once.
 
-Every input becomes visible in the output folder when it is complete, and not before; the manifest says which are.
-A run that was killed goes on with the inputs that are missing.
+Every file becomes visible in the output folder when it is complete, and not before. Until the run is complete, a ledger
+in the work folder says which inputs are done, and a journal holds the scores of the one at hand: a run that was killed
+reads that input again, but scores only what the journal does not hold.
 """
 
 from __future__ import annotations
 
 import fcntl
-import gzip
 import hashlib
 import os
 import shutil
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal
 
 import orjson
 
-from mtdetect.corpus import InputError, Record, read_records
+from mtdetect.corpus import InputError, Opened, Record, read_records
 from mtdetect.detector import Detector
+from mtdetect.streams import Sealed, sync_folder
+from mtdetect.summary import COUNTS, Summary
 from mtdetect.types import ArticleScore
+from mtdetect.units import ERRORS, MANIFEST, REJECTED, WORK, Unit, size_of, units_of
+from mtdetect.workers import Journal, Scored, Scorer, chunked
+from mtdetect.writers import KEY, Archive, Attributes, Files, Lines, Table, Writer
 
-__all__ = ["KEY", "Rule", "filter_corpus", "preview"]
+__all__ = ["KEY", "Format", "Progress", "Rule", "filter_corpus", "preview"]
 
-KEY = "mtdetect"
-"""Field of a row that the scores go to."""
-_MANIFEST, _ERRORS, _WORK = "manifest.json", "errors.jsonl", ".work"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_COUNTS = ("n_in", "n_kept", "n_rejected", "n_errors")
+Format = Literal["same", "dolma"]
+_LEDGER = "run.jsonl"
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,35 @@ class Rule:
             if value is not None and not 0 <= value <= most:
                 raise InputError(f"{value:g} is not a {name}: 0 to {most}")
 
-    def rejects(self, article: ArticleScore) -> str | None:
-        """Return why the article is rejected, or None if it is kept."""
-        if article.quality is None or article.mt_score is None:
-            return f"not judged: {article.reason}"
-        if article.quality < self.min_quality:
+    def rejects(self, scores: dict[str, Any]) -> str | None:
+        """Return why an article with these scores, as in the output, is rejected, or None if it is kept."""
+        if scores["quality"] is None:
+            return f"not judged: {scores['reason']}"
+        if scores["quality"] < self.min_quality:
             return "quality"
-        if self.max_mt_score is not None and article.mt_score > self.max_mt_score:
+        if self.max_mt_score is not None and scores["mt_score"] > self.max_mt_score:
             return "mt_score"
         share = self.max_flagged_share
-        if share is not None and article.n_flagged > share * article.n_sentences:
+        if share is not None and scores["n_flagged"] > share * scores["n_sentences"]:
             return "flagged share"
         return None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Parameters
+    ----------
+    n_in, n_kept : int
+        Rows read and rows kept.
+    share : float or None
+        Share of the bytes that are read, 0 to 1; None if standard input is read.
+    """
+
+    n_in: int
+    n_kept: int
+    share: float | None
 
 
 def filter_corpus(
@@ -84,99 +101,95 @@ def filter_corpus(
     rule: Rule,
     detector: Detector,
     *,
+    form: Format = "same",
     rejects: bool = False,
     fail: bool = False,
+    workers: int = 1,
     text_field: str | None = None,
     id_field: str | None = None,
-    report: Callable[[Counter[str]], None] = lambda counts: None,
+    report: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, Any]:
-    """Filter files of JSON Lines, plain or compressed; a second call goes on where the first one stopped.
+    """Filter a corpus; a second call goes on where the first one stopped, also in the middle of a file.
 
-    Kept rows go to a file of the same name in `output`, in order, with all their fields byte for byte as they were
-    and the scores under `KEY`. What can't be read goes to ``errors.jsonl``, with file, byte offset and reason.
+    Kept rows go to a file of the same name and form in `output`, in order, with all their fields as they were and the
+    scores under `KEY`. Texts and pages, one to a file, are copied; their scores go to ``scores.jsonl``. What can't be
+    read goes to ``errors.jsonl``, with file, byte offset and reason.
 
     Parameters
     ----------
     inputs : iterable of str or Path
-        Files, and folders of them.
+        Files, and folders of them; ``"-"`` is standard input.
     output : Path
         Folder; it is new, empty, or that of an earlier run with the same settings.
     rule : Rule
         What is kept.
     detector : Detector
         At the operating point of the flags.
+    form : {"same", "dolma"}
+        Whether rows are written in the form they came in, or, for JSON Lines, as Dolma attributes: a line for every
+        document, whether the rule keeps it or not, with spans of characters.
     rejects : bool
         Whether the rejected rows are written, to ``rejected/``.
     fail : bool
         Whether to stop at the first row that can't be read, instead of writing it to ``errors.jsonl``.
+    workers : int
+        How many processes score. The output does not depend on it.
     text_field, id_field : str, optional
         As in `read_records`.
     report : callable
-        Called with the counts now and then.
+        Called with the progress for every few rows.
 
     Returns
     -------
     dict
-        The manifest: settings, counts (``n_in`` is always ``n_kept`` + ``n_rejected`` + ``n_errors``), and reasons.
+        The manifest: settings, counts (``n_in`` is always ``n_kept`` + ``n_rejected`` + ``n_errors``), reasons,
+        histogram of quality, and the hosts with most rejected articles.
 
     Raises
     ------
     InputError
-        If an input is missing or not JSON Lines, two of them have one name, `output` is of another run, one is at
-        work there, or, with `fail`, a row can't be read.
+        If an input is missing, two of them have one name, `output` is of another run, one is at work there, or,
+        with `fail`, a row can't be read.
     OSError
         If the disk is full, for example; no incomplete file is left under its name.
     """
-    sources = _sources(inputs, output)
+    if form == "dolma" and rejects:
+        raise InputError(
+            "Dolma attributes hold all rows, so there is nowhere for rejected ones to go: leave out rejects"
+        )
+    units = units_of(inputs, output)
+    for unit in units:
+        if form == "dolma" and unit.kind != "jsonl":
+            raise InputError(f"{unit.source}: Dolma documents are JSON Lines")
     settings = {
-        "inputs": list(sources),
+        "inputs": [unit.name for unit in units],
         "signature": detector.score("").signature,
         "min_quality": float(rule.min_quality),
         "max_mt_score": rule.max_mt_score,
         "max_flagged_share": rule.max_flagged_share,
+        "form": form,
         "rejects": rejects,
         "text_field": text_field,
         "id_field": id_field,
     }
     with _locked(output):
-        manifest = _resumed(output, settings)
-        done: dict[str, Any] = manifest["inputs"]
-        work = output / _WORK
-        if manifest["complete"]:
-            for name, source in sources.items():
-                _check(done[name], source, output, name)
-            shutil.rmtree(work, ignore_errors=True)
+        run = _Run(output, settings, rule, detector.classifier.config["name"], fail, report)
+        if (manifest := run.finished()) is not None:
+            for unit in units:
+                run.check(unit, manifest["inputs"][unit.name])
+            shutil.rmtree(run.work, ignore_errors=True)
             return manifest
-        work.mkdir(parents=True, exist_ok=True)
-        for stale in work.glob("*.tmp"):
-            stale.unlink()
-        total: Counter[str] = Counter()
-        for name, source in sources.items():
-            if name in done:
-                _check(done[name], source, output, name)
-            else:
-                digest = _digest(source)
-                one = _Run(source, name, output, rule, detector, rejects, fail)
-                done[name] = {"sha256": digest, **one.run(text_field, id_field, total, report)}
-                _write_json(output / _MANIFEST, manifest, work)
-            total.update({count: done[name][count] for count in _COUNTS})
-        _join_errors(output, sources)
-        for count in _COUNTS:
-            manifest[count] = sum(entry[count] for entry in done.values())
-        reasons: Counter[str] = Counter()
-        for entry in done.values():
-            reasons.update(entry["reasons"])
-        manifest["reasons"] = dict(sorted(reasons.items()))
-        manifest["complete"] = True
-        _write_json(output / _MANIFEST, manifest, work)
-        shutil.rmtree(work)
-        return manifest
+        run.begin(units)
+        with Scorer(detector, workers, sentences=form == "dolma") as scorer:
+            for unit in units:
+                run.do(unit, scorer)
+        return run.finish(units)
 
 
 def preview(
     inputs: Iterable[str | Path], n: int, detector: Detector, *, text_field: str | None = None
-) -> list[float | None]:
-    """Return the quality of about `n` rows, the first ones of each input; None for those without one.
+) -> tuple[list[ArticleScore], int]:
+    """Score about `n` rows, the first ones of each input, and count those that can't be read.
 
     Parameters
     ----------
@@ -192,197 +205,236 @@ def preview(
     Raises
     ------
     InputError
-        If an input is missing or not JSON Lines.
+        If an input is missing.
     """
-    sources = _sources(inputs, None).values()
+    sources = [path for unit in units_of(inputs, None) for path in unit.files]
     each = -(-n // len(sources))
     rows = (row for source in sources for row in islice(read_records([source], text_field=text_field), each))
-    return [article.quality for article in detector.score_many(row.text or "" for row in islice(rows, n))]
+    sample = list(islice(rows, n))
+    texts = [row.text for row in sample if row.text is not None and row.error is None]
+    return list(detector.score_many(texts)), len(sample) - len(texts)
 
 
-@dataclass(frozen=True)
 class _Run:
-    """One input on its way."""
+    """One run on its way: what is done, and what is at hand."""
 
-    source: Path
-    name: str
-    output: Path
-    rule: Rule
-    detector: Detector
-    rejects: bool
-    fail: bool
-
-    def run(
+    def __init__(
         self,
-        text_field: str | None,
-        id_field: str | None,
-        before: Counter[str],
-        report: Callable[[Counter[str]], None],
-    ) -> dict[str, Any]:
-        counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
-        reasons: Counter[str] = Counter()
-        work = self.output / _WORK
-        places = {"kept": self.output / self.name, "errors": _errors_of(self.output, self.name)}
-        if self.rejects:
-            places["rejected"] = self.output / "rejected" / self.name
-        parts = {kind: work / f"{kind}.tmp" for kind in places}
-        with ExitStack() as stack:
-            files = {
-                kind: stack.enter_context(_Sealed(part, self.source if kind != "errors" else None))
-                for kind, part in parts.items()
-            }
-            ahead, behind = tee(read_records([self.source], text_field=text_field, id_field=id_field))
-            scores = self.detector.score_many(record.text or "" for record in ahead)
-            for record, article in zip(behind, scores, strict=True):
-                counts["n_in"] += 1
-                error = record.error
-                if error is None:
-                    reason = self.rule.rejects(article)
-                    line, error = _with_scores(record, article, reason)
-                if error is not None and self.fail:
-                    raise InputError(f"{record.id}: {error}")
-                if error is not None:
-                    counts["n_errors"] += 1
-                    row = {"file": str(self.source), "offset": record.offset, "id": record.id, "reason": error}
-                    files["errors"].write(orjson.dumps(_plain(row)) + b"\n")
-                elif reason is None:
-                    counts["n_kept"] += 1
-                    files["kept"].write(line)
-                else:
-                    counts["n_rejected"] += 1
-                    reasons[":".join(reason.split(":")[:2])] += 1  # without the number of words
-                    if self.rejects:
-                        files["rejected"].write(line)
-                if counts["n_in"] % 1000 == 0:
-                    report(before + counts)
-        for kind, place in places.items():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            parts[kind].replace(place)
-            _sync_folder(place.parent)
-        return {**counts, "reasons": dict(reasons)}
+        output: Path,
+        settings: dict[str, Any],
+        rule: Rule,
+        model: str,
+        fail: bool,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self.output, self.work = output, output / WORK
+        self.settings, self.rule, self.model, self.fail, self.report = settings, rule, model, fail, report
+        self.done: dict[str, Any] = {}
+        self.total = Summary()
+        self.size: int | None = None
+        self.read = 0  # bytes of the files that are behind us
+        self.file: IO[bytes] | None = None
 
-
-class _Sealed:
-    """A file, compressed as another one, that is on the disk when it is closed."""
-
-    def __init__(self, path: Path, like: Path | None) -> None:
-        head = b""
-        if like is not None:
-            with like.open("rb") as file:
-                head = file.read(4)
-        self._raw = path.open("wb")
-        self._body: IO[bytes] = self._raw
-        if head.startswith(b"\x1f\x8b"):
-            # no time and no name in the header: the same rows give the same bytes
-            self._body = cast(IO[bytes], gzip.GzipFile("", "wb", 6, self._raw, 0))
-        elif head == _ZSTD:
-            try:
-                if sys.version_info >= (3, 14):
-                    from compression import zstd
-                else:
-                    from backports import zstd
-            except ImportError as error:
-                raise InputError("writing .zst needs backports.zstd: pip install 'mtdetect[corpus]'") from error
-            self._body = cast(IO[bytes], zstd.ZstdFile(self._raw, "wb"))
-        self.write = self._body.write
-
-    def __enter__(self) -> _Sealed:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
+    def finished(self) -> dict[str, Any] | None:
+        """Return the manifest of an earlier run if that is complete."""
+        path = self.output / MANIFEST
+        if not path.exists():
+            return None
         try:
-            if self._body is not self._raw:
-                self._body.close()
-            self._raw.flush()
-            os.fsync(self._raw.fileno())
-        finally:
-            self._raw.close()
+            manifest: dict[str, Any] = orjson.loads(path.read_bytes())
+            self._compare(manifest["settings"])
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged: name a new folder") from error
+        return manifest
 
+    def begin(self, units: list[Unit]) -> None:
+        """Begin, or find out where an earlier run has stopped."""
+        ledger = self.work / _LEDGER
+        if not ledger.exists():
+            if any(entry.name != WORK for entry in self.output.iterdir()):
+                raise InputError(f"{self.output} is not empty and has no {MANIFEST}: name a new folder")
+            self.work.mkdir(exist_ok=True)
+            self._write_whole(ledger, orjson.dumps(self.settings) + b"\n")
+        content = ledger.read_bytes()
+        entries = [orjson.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+        self._compare(entries[0])
+        with ledger.open("r+b") as file:  # a line that a kill cut off is not gone on with
+            file.truncate(content.rfind(b"\n") + 1)
+        self.done = {entry["name"]: entry for entry in entries[1:]}
+        for name in self.done:
+            self._journal(name).unlink(missing_ok=True)
+        for stale in self.work.glob("*.tmp"):
+            stale.unlink()
+        if all(unit.opened is None for unit in units):
+            self.size = sum(unit.size for unit in units)
 
-def _with_scores(record: Record, article: ArticleScore, rejected: str | None) -> tuple[bytes, str | None]:
-    """Return the row with its scores as the last field, otherwise byte for byte; or why that can't be."""
-    if record.line is None:
-        return b"", "not a row of JSON Lines"
-    line = record.line.strip()
-    if KEY in record.fields:
-        # an earlier run wrote it, at the end; then it is written anew
-        spot = line.rfind(b',"%b":' % KEY.encode())
-        try:
-            ours = spot > 0 and orjson.loads(b"{" + line[spot + 1 :]) == {KEY: record.fields[KEY]}
-        except orjson.JSONDecodeError:
-            ours = False
-        if not ours:
-            return b"", f"the row has a field {KEY!r} already"
-        line = line[:spot] + b"}"
-    scores = {name: value for name, value in article.to_dict().items() if name not in ("sentences", "residue")}
-    if rejected is not None:
-        scores["rejected"] = rejected
-    return line[:-1].rstrip() + b',"%b":%b}\n' % (KEY.encode(), orjson.dumps(scores)), None
+    def check(self, unit: Unit, entry: dict[str, Any]) -> None:
+        """Refuse to go on if an input has changed since it was done, or an output is gone."""
+        for name in entry["files"]:
+            if not (self.output / name).is_file():
+                raise InputError(f"{self.output / name} was written, but is gone: name a new folder")
+        # the content decides; that of all files need not be read again if none was touched
+        stamp = unit.stamp()
+        if (stamp is None or entry.get("stamp") != stamp) and entry["sha256"] != unit.digest():
+            raise InputError(f"{unit.name} has changed since {self.output} was begun: name a new folder")
 
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for name, value in row.items()
-    }
-
-
-def _sources(inputs: Iterable[str | Path], output: Path | None) -> dict[str, Path]:
-    """Return the files by the name that each will have in the output folder."""
-    found: dict[str, Path] = {}
-    for given in map(Path, inputs):
-        if not given.exists():
-            raise InputError(f"no such file or folder: {given}")
-        if output and given.is_dir() and output.resolve().is_relative_to(given.resolve()):
-            raise InputError(f"{output} lies in {given}, which is to be filtered: write elsewhere")
-        for path in _files(given):
-            name = str(path.relative_to(given)) if given.is_dir() else path.name
-            if name in found or name in (_MANIFEST, _ERRORS) or Path(name).parts[0] in ("rejected", _WORK):
-                raise InputError(f"{path}: the output folder has another use for the name {name}")
-            if output and output.joinpath(name).resolve() == path.resolve():
-                raise InputError(f"{path} would be overwritten: write elsewhere")
-            found[name] = path
-    if not found:
-        raise InputError("no files in the input")
-    for path in found.values():
-        with path.open("rb") as file:
-            head = file.read(4)
-        plain = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-        if head.startswith(b"PAR1") or not plain.endswith((".jsonl", ".ndjson")):
-            raise InputError(f"{path}: filter reads JSON Lines (.jsonl or .ndjson, also .gz or .zst)")
-    return found
-
-
-def _files(given: Path) -> Iterator[Path]:
-    if given.is_file():
-        yield given
-        return
-    for path in sorted(given.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(given).parts):
-            yield path
-
-
-def _resumed(output: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the manifest of the run that this one goes on with, or a new one."""
-    fresh: dict[str, Any] = {"complete": False, "settings": settings, "inputs": {}}
-    # before the first input is complete, only the work folder tells that this is ours
-    stored = output / _WORK / "settings.json"
-    if stored.is_file() or not output.exists() or all(entry.name == _WORK for entry in output.iterdir()):
-        if stored.is_file():
-            _compare(orjson.loads(stored.read_bytes()), settings, output)
+    def do(self, unit: Unit, scorer: Scorer) -> None:
+        """Filter one input, unless that is done."""
+        if unit.name in self.done:
+            self.check(unit, self.done[unit.name])
+            self.read += unit.size
         else:
-            (output / _WORK).mkdir(parents=True, exist_ok=True)
-            _write_json(stored, settings, output / _WORK)
-        if not (output / _MANIFEST).exists():
-            return fresh
-    try:
-        manifest: dict[str, Any] = orjson.loads((output / _MANIFEST).read_bytes())
-        _compare(manifest["settings"], settings, output)
-    except FileNotFoundError:
-        raise InputError(f"{output} is not empty and has no {_MANIFEST}: name a new folder") from None
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{output / _MANIFEST} is damaged: name a new folder") from error
-    return manifest
+            stamp = unit.stamp()
+            digest = unit.digest() if unit.opened is None else None
+            summary, files = self._filter(unit, scorer)
+            entry = {"name": unit.name, "stamp": stamp, "sha256": digest or unit.digest(), "files": files}
+            self.done[unit.name] = {**entry, **summary.to_dict()}
+            with (self.work / _LEDGER).open("ab") as ledger:
+                ledger.write(orjson.dumps(self.done[unit.name]) + b"\n")
+                ledger.flush()
+                os.fsync(ledger.fileno())
+            self._journal(unit.name).unlink()
+        self.total.merge(self.done[unit.name])
+
+    def _filter(self, unit: Unit, scorer: Scorer) -> tuple[Summary, list[str]]:
+        summary = Summary()
+        places = {"kept": Path(unit.name)}
+        if self.settings["rejects"]:
+            places["rejected"] = Path(REJECTED, unit.name)
+        with ExitStack() as opened:
+            writers = {kind: self._writer(unit, kind) for kind in places}
+            if self.settings["form"] == "dolma":
+                writers["rejected"] = writers["kept"]
+            errors = Sealed(self.work / "errors.tmp")
+            journal = Journal(self._journal(unit.name))
+            everything: list[Any] = [*writers.values(), errors, journal]
+            for file in everything:
+                opened.callback(_close_quietly, file)
+            for chunk, rows in scorer.run(chunked(self._records(unit)), journal):
+                for record, scored in zip(chunk, rows, strict=True):
+                    self._put(record, scored, writers, errors, summary)
+                self._tell(summary)
+            for file in everything:
+                file.close()
+        visible = [
+            str(place) for kind, place in places.items() if self._show(self.work / f"{kind}.tmp", self.output / place)
+        ]
+        if summary.counts["n_errors"]:
+            self._show(self.work / "errors.tmp", self._errors(unit.name))
+        return summary, visible
+
+    def _records(self, unit: Unit) -> Iterator[Record]:
+        if unit.opened is not None:
+            yield from unit.opened.records(**self._fields())
+            return
+        for path in unit.files:
+            try:
+                with Path(path).open("rb") as self.file:
+                    yield from Opened(self.file, path).records(**self._fields())
+            except OSError as error:
+                yield Record(path, None, path, error=f"cannot open: {error.strerror}")
+            self.file = None
+            self.read += size_of(path)
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: self.settings[name] for name in ("text_field", "id_field")}
+
+    def _put(
+        self, record: Record, scored: Scored, writers: dict[str, Writer], errors: Sealed, summary: Summary
+    ) -> None:
+        if not record.is_article:
+            summary.counts["n_other"] += 1
+            writers["kept"].carry(record)
+            return
+        error = record.error or scored.error or writers["kept"].unfit(record)
+        if error is not None or scored.scores is None:
+            if self.fail:
+                raise InputError(f"{record.id}: {error}")
+            row = {"file": record.source, "offset": record.offset, "id": record.id, "reason": error}
+            errors.write(orjson.dumps({name: _plain(value) for name, value in row.items()}) + b"\n")
+            summary.add_error()
+            writers["kept"].skip(record)
+            return
+        scores = {**scored.scores, "signature": self.settings["signature"]}
+        reason = self.rule.rejects(scores)
+        summary.add(scores, reason, record.url or scored.url)
+        if reason is None:
+            writers["kept"].write(record, scores, scored)
+        elif "rejected" in writers:
+            writers["rejected"].write(record, {**scores, "rejected": reason}, scored)
+
+    def _writer(self, unit: Unit, kind: str) -> Writer:
+        part = self.work / f"{kind}.tmp"
+        if self.settings["form"] == "dolma":
+            return Attributes(part, unit.compression, self.model)
+        if unit.kind == "jsonl":
+            return Lines(part, unit.compression)
+        if unit.kind == "warc":
+            return Archive(part, unit.compression)
+        if unit.kind == "parquet":
+            seekable = unit.opened is None and not unit.compression
+            return Table(part, Path(unit.source) if seekable else None, kind == "rejected")
+        return Files(part, self.output / (REJECTED if kind == "rejected" else ""), unit.files)
+
+    def _tell(self, summary: Summary) -> None:
+        counts = self.total.counts + summary.counts
+        share = None
+        if self.size is not None:
+            at = self.file.tell() if self.file is not None and not self.file.closed else 0
+            share = min((self.read + at) / max(self.size, 1), 1.0)
+        self.report(Progress(counts["n_in"], counts["n_kept"], share))
+
+    def _show(self, part: Path, place: Path) -> bool:
+        """Give a complete file its name; False if there is none."""
+        if not part.exists():
+            return False
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(place)
+        sync_folder(place.parent)
+        return True
+
+    def finish(self, units: list[Unit]) -> dict[str, Any]:
+        """Write the errors of all inputs into one file, then the manifest."""
+        part = self.work / "all-errors.tmp"
+        errors = Sealed(part)
+        for unit in units:
+            if self.done[unit.name]["n_errors"]:
+                with self._errors(unit.name).open("rb") as file:
+                    shutil.copyfileobj(file, errors)
+        errors.close()
+        self._show(part, self.output / ERRORS)
+        total = self.total.to_dict()
+        hosts = self.total.worst_hosts()
+        inputs = {name: {key: entry[key] for key in ("sha256", "files", *COUNTS)} for name, entry in self.done.items()}
+        manifest = {
+            "complete": True,
+            "settings": self.settings,
+            **{name: total[name] for name in (*COUNTS, "reasons", "quality")},
+            "worst_hosts": hosts,
+            "inputs": inputs,
+        }
+        content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        self._write_whole(self.output / MANIFEST, content)
+        shutil.rmtree(self.work)
+        return manifest
+
+    def _write_whole(self, path: Path, content: bytes) -> None:
+        part = self.work / "whole.tmp"
+        file = Sealed(part)
+        file.write(content)
+        file.close()
+        self._show(part, path)
+
+    def _compare(self, stored: dict[str, Any]) -> None:
+        if changed := [name for name in self.settings if stored.get(name) != self.settings[name]]:
+            was = ", ".join(f"{name} was {stored.get(name)!r}" for name in changed)
+            raise InputError(f"{self.output} was begun with other settings ({was}): name a new folder")
+
+    def _journal(self, name: str) -> Path:
+        return self.work / f"{_short(name)}.journal"
+
+    def _errors(self, name: str) -> Path:
+        return self.work / f"{_short(name)}.errors"
 
 
 @contextmanager
@@ -399,51 +451,15 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _compare(stored: dict[str, Any], settings: dict[str, Any], output: Path) -> None:
-    if changed := [name for name in settings if stored.get(name) != settings[name]]:
-        was = ", ".join(f"{name} was {stored.get(name)!r}" for name in changed)
-        raise InputError(f"{output} was begun with other settings ({was}): name a new folder")
+def _close_quietly(file: Any) -> None:
+    # after a failure the file is of no use, and the failure is what to tell
+    with suppress(OSError, ValueError):
+        file.close()
 
 
-def _check(entry: dict[str, Any], source: Path, output: Path, name: str) -> None:
-    if not (output / name).is_file():
-        raise InputError(f"{output / name} was written, but is gone: name a new folder")
-    if entry["sha256"] != _digest(source):
-        raise InputError(f"{source} has changed since {output} was begun: name a new folder")
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _errors_of(output: Path, name: str) -> Path:
-    return output / _WORK / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.errors"
-
-
-def _join_errors(output: Path, names: Iterable[str]) -> None:
-    """Write ``errors.jsonl`` in the order of the inputs."""
-    part = output / _WORK / "errors.tmp"
-    with _Sealed(part, None) as joined:
-        for name in names:
-            joined.write(_errors_of(output, name).read_bytes())
-    part.replace(output / _ERRORS)
-
-
-def _write_json(path: Path, content: dict[str, Any], work: Path) -> None:
-    part = work / "manifest.tmp"
-    with _Sealed(part, None) as file:
-        file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    part.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _plain(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 
-__all__ = ["ArticleScore", "Evidence", "OperatingPoint", "SentenceScore", "decide"]
+__all__ = ["SCORE_TYPES", "ArticleScore", "Evidence", "OperatingPoint", "SentenceScore", "decide"]
+
+SCORE_TYPES = {
+    "quality": "double",
+    "mt_score": "double",
+    "machine_translated": "bool",
+    "reason": "string",
+    "n_sentences": "int64",
+    "n_flagged": "int64",
+    "signature": "string",
+}
+"""The scores of an article in a table, and their Arrow types."""
 
 Strength = Literal["strong", "weak", "context"]
 Source = Literal["rule", "model"]
@@ -177,19 +188,27 @@ class ArticleScore:
         signature = self.signature.replace(f"|op:{self.point.name}|", f"|op:{name}|")
         return replace(self, sentences=sentences, point=point, signature=signature)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the article as plain JSON types: the schema of ``mtdetect score --format jsonl``."""
-        return {
+    def to_dict(self, *, sentences: bool = True) -> dict[str, Any]:
+        """Return the article as plain JSON types: the schema of ``mtdetect score --format jsonl``.
+
+        Parameters
+        ----------
+        sentences : bool
+            Whether to go into detail. Without `sentences` and `residue` it is what `filter` and the integrations
+            add to a row: the fields of `SCORE_TYPES`.
+        """
+        row: dict[str, Any] = {
             "quality": _rounded(self.quality, 2),
             "mt_score": _rounded(self.mt_score),
             "machine_translated": self.machine_translated,
             "reason": self.reason,
             "n_sentences": self.n_sentences,
             "n_flagged": self.n_flagged,
-            "sentences": [sentence.to_dict() for sentence in self.sentences],
-            "residue": [evidence.to_dict() for evidence in self.residue],
-            "signature": self.signature,
         }
+        if sentences:
+            row["sentences"] = [sentence.to_dict() for sentence in self.sentences]
+            row["residue"] = [evidence.to_dict() for evidence in self.residue]
+        return {**row, "signature": self.signature}
 
 
 def decide(mt_score: float, evidence: tuple[Evidence, ...], point: OperatingPoint) -> bool:

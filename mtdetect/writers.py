@@ -1,0 +1,295 @@
+"""Rows back to files of the form they came in, with their scores."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mtdetect.corpus import Record
+from mtdetect.streams import Compression, Sealed, sync_folder
+from mtdetect.types import SCORE_TYPES
+from mtdetect.workers import Scored
+
+__all__ = ["KEY", "Archive", "Attributes", "Files", "Lines", "Table", "Writer"]
+
+KEY = "mtdetect"
+"""Field of a row that the scores go to."""
+_OUR_HEADER = re.compile(rb"\r?\n%b:[^\r\n]*" % KEY.encode())
+_GROUP_ROWS, _GROUP_BYTES = 10_000, 1 << 26
+
+
+class Writer:
+    """Writes the rows of one file.
+
+    Parameters
+    ----------
+    part : Path
+        Where the file is written; it is complete, and on the disk, after `close`.
+    compression : {"", "gz", "zst"}
+        How it is compressed.
+    """
+
+    def __init__(self, part: Path, compression: Compression = "") -> None:
+        self.part = part
+        self._file = Sealed(part, compression)
+
+    def unfit(self, record: Record) -> str | None:
+        """Return why this row can't be written, None if it can."""
+        return None if record.raw is not None else "not a row of the form that the file has"
+
+    def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
+        """Write one row."""
+        raise NotImplementedError
+
+    def carry(self, record: Record) -> None:
+        """Write a record that is not an article."""
+
+    def skip(self, record: Record) -> None:
+        """Take note of a row that can't be read or written."""
+
+    def close(self) -> None:
+        """Put everything on the disk."""
+        self._file.close()
+
+
+class Lines(Writer):
+    """JSON Lines: byte for byte as they were, with the scores as the last field."""
+
+    def unfit(self, record: Record) -> str | None:
+        """Refuse what is no line, and a line that has a field of our name from somebody else."""
+        if record.raw is None:
+            return "not a row of JSON Lines"
+        if KEY in record.fields and self._without_scores(record) is None:
+            return f"the row has a field {KEY!r} already"
+        return None
+
+    def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
+        """Write the line with its scores."""
+        line = self._without_scores(record) or b""
+        self._file.write(line[:-1].rstrip() + b',"%b":%b}\n' % (KEY.encode(), orjson.dumps(scores)))
+
+    @staticmethod
+    def _without_scores(record: Record) -> bytes | None:
+        line = (record.raw or b"").strip()
+        if KEY not in record.fields:
+            return line
+        # an earlier run wrote it, at the end; then it is written anew
+        spot = line.rfind(b',"%b":' % KEY.encode())
+        try:
+            ours = spot > 0 and orjson.loads(b"{" + line[spot + 1 :]) == {KEY: record.fields[KEY]}
+        except orjson.JSONDecodeError:
+            ours = False
+        return line[:spot] + b"}" if ours else None
+
+
+class Attributes(Writer):
+    """Dolma attributes: a line for each line of the documents, errors too, with spans of characters."""
+
+    def __init__(self, part: Path, compression: Compression, model: str) -> None:
+        super().__init__(part, compression)
+        self._prefix = f"{KEY}__{model.replace('-', '_')}__"
+
+    def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
+        """Write the attributes of one document."""
+        whole = [0, len(record.text or "")]
+        found = {
+            name: [] if scores.get(name) is None else [[*whole, float(scores[name])]]
+            for name in ("quality", "mt_score")
+        }
+        found["rejected"] = [[*whole, 1.0]] if "rejected" in scores else []
+        rows = scored.sentences or []
+        found["sentence_mt_score"] = [row[:3] for row in rows]
+        found["flagged"] = [[start, end, 1.0] for start, end, _, flagged in rows if flagged]
+        self._put(record, {self._prefix + name: spans for name, spans in found.items()})
+
+    def skip(self, record: Record) -> None:
+        """Write a line without attributes, so that the next lines stay beside their documents."""
+        self._put(record, {})
+
+    def _put(self, record: Record, attributes: dict[str, Any]) -> None:
+        row = {"id": record.id, "attributes": attributes}
+        if isinstance(source := record.fields.get("source"), str):
+            row["source"] = source
+        self._file.write(orjson.dumps(row) + b"\n")
+
+
+class Archive(Writer):
+    """A web archive: records as they were, each its own member if it is gzip, with the scores in a header field."""
+
+    def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
+        """Write the record with one more header field."""
+        head, end, content = _head_of(record.raw or b"")
+        line = end + KEY.encode() + b": " + orjson.dumps(scores)
+        self._put(_OUR_HEADER.sub(b"", head) + line + end + end + content)
+
+    def carry(self, record: Record) -> None:
+        """Write the record as it is."""
+        self._put(record.raw or b"")
+
+    def _put(self, record: bytes) -> None:
+        self._file.write(record + b"\r\n\r\n")
+        self._file.next_member()
+
+
+def _head_of(record: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the header without its end, what ends its lines, and the content."""
+    end = b"\r\n" if record.split(b"\n", 1)[0].endswith(b"\r") else b"\n"
+    head, _, content = record.partition(end + end)
+    return head, end, content
+
+
+class Files(Writer):
+    """Pages and texts, one to a file: copied as they are; the scores go to a file of JSON Lines.
+
+    Parameters
+    ----------
+    part : Path
+        Where the file of scores is written.
+    folder : Path
+        Where the copies go.
+    names : mapping of str to str
+        Name of the copy for each source.
+    """
+
+    def __init__(self, part: Path, folder: Path, names: Mapping[str, str]) -> None:
+        super().__init__(part)
+        self._folder = folder
+        self._names = names
+
+    def unfit(self, record: Record) -> str | None:
+        """Refuse a row of a file that holds several."""
+        return None if record.raw is not None else "JSON that is not one object a line can't be filtered"
+
+    def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
+        """Copy the file, and write its scores."""
+        name = self._names[record.source]
+        place = self._folder / name
+        if not place.exists():  # else an earlier run has put it there, complete
+            part = self.part.with_name("copy.tmp")
+            copy = Sealed(part)
+            if record.source == "-":
+                copy.write(record.raw or b"")
+            else:
+                with Path(record.source).open("rb") as source:
+                    shutil.copyfileobj(source, copy)
+            copy.close()
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(place)
+            sync_folder(place.parent)
+        row = {"id": record.id.encode("utf-8", "replace").decode(), "file": name.encode("utf-8", "replace").decode()}
+        if record.url or scored.url:
+            row["url"] = record.url or scored.url or ""
+        self._file.write(orjson.dumps({**row, KEY: scores}) + b"\n")
+
+
+class Table(Writer):
+    """Parquet: all columns as they were, of the same types, and the scores as one more.
+
+    Parameters
+    ----------
+    part : Path
+        Where the file is written; none is if neither `source` nor a row tells the columns.
+    source : Path, optional
+        The file that the rows come from, for its columns; otherwise the first row has them.
+    rejected : bool
+        Whether the rows are rejected ones, which say why.
+    """
+
+    def __init__(self, part: Path, source: Path | None, rejected: bool) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        self.part = part
+        types = {**SCORE_TYPES, **({"rejected": "string"} if rejected else {})}
+        self._type = pyarrow.struct([(name, kind) for name, kind in types.items()])
+        self._codec = "zstd"
+        self._writer: Any = None
+        self._batch: Any = None
+        self._places: list[int] = []
+        self._scores: list[dict[str, Any]] = []
+        self._ready: list[Any] = []
+        if source is None:
+            return
+        with suppress(OSError, pyarrow.ArrowException), parquet.ParquetFile(source) as file:
+            if file.metadata.num_row_groups and file.metadata.num_columns:
+                self._codec = file.metadata.row_group(0).column(0).compression.lower()
+            self._open(file.schema_arrow)
+
+    def _open(self, schema: Any) -> None:
+        from pyarrow import parquet
+
+        kept = self._without_scores(schema)
+        self._schema = kept.append(_field(self._type))
+        codec = {"uncompressed": "none"}.get(self._codec, self._codec)
+        self._writer = parquet.ParquetWriter(self.part, self._schema, compression=codec)
+
+    @staticmethod
+    def _without_scores(schema: Any) -> Any:
+        at = schema.get_field_index(KEY)
+        return schema if at < 0 else schema.remove(at)
+
+    def unfit(self, record: Record) -> str | None:
+        """Refuse what is no row, and a row that has a column of our name from somebody else."""
+        if record.row is None:
+            return "not a row of Parquet"
+        at = record.row[0].schema.get_field_index(KEY)
+        if at >= 0:
+            kind = record.row[0].schema.field(at).type
+            names = [kind.field(i).name for i in range(kind.num_fields)]
+            if names[: len(SCORE_TYPES)] != list(SCORE_TYPES):
+                return f"the row has a column {KEY!r} already"
+        return None
+
+    def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
+        """Take the row out of its batch, sooner or later."""
+        assert record.row is not None
+        batch, place = record.row
+        if batch is not self._batch:
+            self._take()
+            self._batch = batch
+        self._places.append(place)
+        self._scores.append(scores)
+
+    def _take(self) -> None:
+        """Take the chosen rows out of the batch at hand; write a row group once there are enough of them."""
+        import pyarrow
+
+        if self._places:
+            if self._writer is None:
+                self._open(self._batch.schema)
+            rows = self._batch.select(self._schema.names[:-1]).take(pyarrow.array(self._places))
+            scores = pyarrow.array(self._scores, self._type)
+            self._ready.append(pyarrow.RecordBatch.from_arrays([*rows.columns, scores], schema=self._schema))
+            self._places, self._scores = [], []
+        n, size = (sum(getattr(batch, name) for batch in self._ready) for name in ("num_rows", "nbytes"))
+        if n >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        import pyarrow
+
+        if self._ready:
+            self._writer.write_table(pyarrow.Table.from_batches(self._ready), row_group_size=_GROUP_ROWS * 2)
+            self._ready = []
+
+    def close(self) -> None:
+        """Write the last rows and the index, and put everything on the disk."""
+        self._take()
+        self._write_group()
+        if self._writer is not None and self._writer.is_open:
+            self._writer.close()
+            with self.part.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
+def _field(kind: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.field(KEY, kind)
