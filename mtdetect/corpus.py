@@ -347,7 +347,7 @@ class _Reader:
                     continue
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
-                if not line.strip():
+                if line.isspace():
                     continue
                 try:
                     row = orjson.loads(line)
@@ -357,20 +357,20 @@ class _Reader:
                     reason = f"line {number} is not JSON: {error.msg} at column {error.colno}"
                     yield Record(row_id, None, source, error=reason, offset=begin)
                 else:
-                    yield replace(self._row(row, source, row_id), offset=begin, raw=line)
+                    yield self._row(row, source, row_id, offset=begin, raw=line)
         except ReadError as error:
             reason = f"{error} after line {number - 1}"
             yield Record(f"{source}:{number}", None, source, error=reason, offset=begin)
 
-    def _row(self, row: object, source: str, default_id: str) -> Record:
-        if isinstance(row, Exception):
-            return Record(default_id, None, source, error=f"damaged: {one_line(row)}")
-        if not isinstance(row, dict):
-            return Record(default_id, None, source, error=f"not an object but {type(row).__name__}")
+    def _row(self, content: object, source: str, default_id: str, **found: Any) -> Record:
+        if isinstance(content, Exception):
+            return Record(default_id, None, source, error=f"damaged: {one_line(content)}", **found)
+        if not isinstance(content, dict):
+            return Record(default_id, None, source, error=f"not an object but {type(content).__name__}", **found)
         warnings: tuple[str, ...] = ()
         row_id = default_id
         for name in (self.id_field,) if self.id_field else _ID_FIELDS:
-            value = row.get(name)
+            value = content.get(name)
             if (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool)):
                 row_id = str(value)
                 break
@@ -378,18 +378,18 @@ class _Reader:
             if self.id_field:
                 warnings = (f"no id in field {self.id_field!r}",)
         wanted = (self.text_field,) if self.text_field else _TEXT_FIELDS
-        present = [name for name in wanted if name in row]
-        strings = [name for name in present if isinstance(row[name], str)]
+        present = [name for name in wanted if name in content]
+        strings = [name for name in present if isinstance(content[name], str)]
         if not strings:
             if present:
-                reason = f"field {present[0]!r} is {type(row[present[0]]).__name__}, not a string"
+                reason = f"field {present[0]!r} is {type(content[present[0]]).__name__}, not a string"
             else:
-                reason = f"no text: the fields are {_listed(row)}"
-            return Record(row_id, None, source, error=reason, warnings=warnings, fields=row)
-        text_name = next((name for name in strings if row[name].strip()), strings[0])
-        text = row[text_name]
-        fields = {name: value for name, value in row.items() if name != text_name}
-        return Record(row_id, text, source, warnings=warnings, fields=fields, text_field=text_name)
+                reason = f"no text: the fields are {_listed(content)}"
+            return Record(row_id, None, source, error=reason, warnings=warnings, fields=content, **found)
+        text_name = next((name for name in strings if content[name].strip()), strings[0])
+        text = content[text_name]
+        fields = {name: value for name, value in content.items() if name != text_name}
+        return Record(row_id, text, source, warnings=warnings, fields=fields, text_field=text_name, **found)
 
     def _spooled_parquet(self, stream: Rewound, source: str) -> Iterator[Record]:
         """Copy to disk first: the index of a Parquet file is at its end."""
@@ -438,7 +438,7 @@ class _Reader:
                 return
             for place, row in enumerate(_rows(batch, failures)):
                 number += 1
-                yield replace(self._row(row, source, f"{source}:{number}"), row=(batch, place))
+                yield self._row(row, source, f"{source}:{number}", row=(batch, place))
 
 
 def _rows(batch: Any, failures: tuple[type[Exception], ...]) -> list[object]:

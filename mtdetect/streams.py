@@ -101,15 +101,16 @@ class Sealed:
         self._raw = path.open("wb")
         self._body: IO[bytes] = self._raw
         self._compression = compression
-        if compression == "zst":
-            self._body = cast(IO[bytes], _zstd().ZstdFile(self._raw, "wb"))
-        elif compression == "gz":
+        if compression:
             self._body = self._member()
 
     def _member(self) -> IO[bytes]:
-        # no time and no name in the header; in blocks, because each call costs more than the compression of a line
-        packed = gzip.GzipFile("", "wb", 6, self._raw, 0)
-        return cast(IO[bytes], io.BufferedWriter(cast(io.RawIOBase, packed), _BLOCK))
+        if self._compression == "zst":
+            packed = _zstd().ZstdFile(self._raw, "wb")
+        else:  # no time and no name in the header
+            packed = gzip.GzipFile("", "wb", 6, self._raw, 0)
+        # in blocks, because a call costs more than the compression of a line
+        return cast(IO[bytes], io.BufferedWriter(packed, _BLOCK))
 
     def write(self, data: bytes) -> None:
         """Write some bytes."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import sqrt
 from typing import Any
-from urllib.parse import urlsplit
 
 from mtdetect.types import ArticleScore
 
 __all__ = ["COUNTS", "Summary", "report_of", "what_limits_keep"]
 
 COUNTS = ("n_in", "n_kept", "n_rejected", "n_errors", "n_other")
+_HOST = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#@]*@)?([^/?#@:\s]+|\[[0-9a-fA-F:.]+\])")
 _MAX_HOSTS = 50_000
 _SHOWN_HOSTS = 20
 _Z = 1.96
@@ -46,7 +47,8 @@ class Summary:
 
     def add(self, scores: dict[str, Any], reason: str | None, url: str | None) -> None:
         """Count an article: its scores, why it was rejected (None if it was kept), and its address."""
-        self.counts.update(("n_in", "n_kept" if reason is None else "n_rejected"))
+        self.counts["n_in"] += 1
+        self.counts["n_kept" if reason is None else "n_rejected"] += 1
         quality = scores["quality"]
         self.quality["null" if quality is None else str(min(int(quality) // 10, 9) * 10)] += 1
         if reason is not None:
@@ -92,10 +94,9 @@ class Summary:
 
 
 def _host(url: str | None) -> str | None:
-    try:
-        return urlsplit(url or "").hostname
-    except ValueError:
-        return None
+    # what the standard library does is ten times as slow
+    match = _HOST.match(url or "")
+    return match[1].lower() if match else None
 
 
 def _interval(k: int, n: int) -> dict[str, float]:
