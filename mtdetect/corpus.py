@@ -184,9 +184,10 @@ class Opened:
         Yields
         ------
         Record
-            Also what is no article, such as the requests in a web archive.
+            Also what is no article, such as the requests in a web archive. Of the columns of a Parquet file, `fields`
+            holds those that name an article; `row` has all.
         """
-        return _Reader(text_field, id_field, self.max_bytes).records(self)
+        return _Reader(text_field, id_field, self.max_bytes, all_columns=False).records(self)
 
 
 def extracted(record: Record, max_bytes: int = MAX_BYTES) -> Record:
@@ -230,6 +231,7 @@ class _Reader:
     text_field: str | None
     id_field: str | None
     max_bytes: int
+    all_columns: bool = True
 
     def read(self, source: str) -> Iterator[Record]:
         if source == "-":
@@ -388,6 +390,9 @@ class _Reader:
             return Record(row_id, None, source, error=reason, warnings=warnings, fields=content, **found)
         text_name = next((name for name in strings if content[name].strip()), strings[0])
         text = content[text_name]
+        if len(text) > self.max_bytes:
+            reason = f"too large: more than {self.max_bytes} characters"
+            return Record(row_id, None, source, error=reason, warnings=warnings, **found)
         fields = {name: value for name, value in content.items() if name != text_name}
         return Record(row_id, text, source, warnings=warnings, fields=fields, text_field=text_name, **found)
 
@@ -422,9 +427,11 @@ class _Reader:
                 raise ReadError(f"no column {name!r}: the columns are {_listed(columns)}")
         if not self.text_field and not any(name in columns for name in _TEXT_FIELDS):
             raise ReadError(f"no text column, name one of: {_listed(columns)}")
-        # other columns are not looked at: what is in them can be anything
-        wanted = {*((self.text_field and [self.text_field]) or _TEXT_FIELDS), *_URL_FIELDS}
-        wanted |= {*((self.id_field and [self.id_field]) or _ID_FIELDS)}
+        wanted: set[str] = set(columns)
+        if not self.all_columns:
+            wanted = {*((self.text_field,) if self.text_field else _TEXT_FIELDS), *_URL_FIELDS}
+            wanted.update((self.id_field,) if self.id_field else _ID_FIELDS)
+        chosen = [name for name in columns if name in wanted]
         number = 0
         batches = table.iter_batches(batch_size=256)
         while True:
@@ -436,7 +443,7 @@ class _Reader:
                 return
             if batch is None:
                 return
-            for place, row in enumerate(_rows(batch, failures)):
+            for place, row in enumerate(_rows(batch.select(chosen), failures)):
                 number += 1
                 yield self._row(row, source, f"{source}:{number}", row=(batch, place))
 

@@ -29,7 +29,7 @@ class Rewound(io.RawIOBase):
     """
 
     def __init__(self, stream: IO[bytes], below: Rewound | None = None) -> None:
-        self._stream = cast(io.BufferedReader, stream)
+        self._read = getattr(stream, "read1", stream.read)  # files of fsspec have no read1
         self._below = below
         self._failure: ReadError | None = None
         self.head = b""
@@ -55,7 +55,7 @@ class Rewound(io.RawIOBase):
 
     def _next(self, size: int) -> bytes:
         try:
-            return self._stream.read1(size) if self._failure is None else b""
+            return bytes(self._read(size)) if self._failure is None else b""
         except Exception as error:  # gzip, zlib, zstd and the file system each raise their own
             truncated = isinstance(error, EOFError)
             self._failure = ReadError("truncated" if truncated else f"damaged: {one_line(error)}")

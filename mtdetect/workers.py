@@ -26,9 +26,9 @@ from mtdetect.detector import Detector
 
 __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 
-# A kill costs the chunk at hand, so it is small: 15 ms of work; half of that would cost a tenth of the speed.
-_CHUNK_CHARS = 40_000
-_CHUNK_ROWS = 500
+# A kill costs the chunks at hand, and a small chunk costs speed: so they grow with the work that is behind them.
+_LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 16_000, 100_000, 500
+_SHARE = 1 / 1500
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _DIED = "the process that read it died: out of memory, or a crash"
 
@@ -57,12 +57,13 @@ class Scored(NamedTuple):
 def chunked(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Cut records into chunks of a few pages of text; where it cuts depends on the records alone."""
     chunk: list[Record] = []
-    size = 0
+    size = seen = 0
     for record in records:
         chunk.append(record)
         size += len(record.text or record.raw or "")
-        if size >= _CHUNK_CHARS or len(chunk) >= _CHUNK_ROWS:
+        if len(chunk) >= _CHUNK_ROWS or size >= min(max(_LEAST_CHARS, seen * _SHARE), _MOST_CHARS):
             yield chunk
+            seen += size
             chunk, size = [], 0
     if chunk:
         yield chunk
