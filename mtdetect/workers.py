@@ -10,19 +10,21 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from mtdetect.corpus import InputError, Record, extracted
 from mtdetect.detector import Detector
+from mtdetect.streams import one_line
 
 __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 
@@ -30,7 +32,10 @@ __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 _LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 16_000, 100_000, 500
 _SHARE = 1 / 1500
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_STARTING = threading.Lock()
 _DIED = "the process that read it died: out of memory, or a crash"
+
+_Items: TypeAlias = list[str | Record | None]
 
 
 class Scored(NamedTuple):
@@ -143,13 +148,24 @@ class Scorer:
         self.detector = detector
         self.workers = workers
         self.sentences = sentences
-        self._pool: ProcessPoolExecutor | None = None
+        # a thread for each process: it sends and receives, and starts another process if its own dies
+        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._processes: dict[int, tuple[BaseProcess, Connection]] = {}
+        self._closed = False
 
     def __enter__(self) -> Scorer:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._stop()
+        self._closed = True
+        for process, _ in list(self._processes.values()):
+            process.kill()  # it has nothing to lose, and its thread wakes up
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        for process, connection in self._processes.values():
+            connection.close()
+            process.kill()
+            process.join()
 
     def run(self, chunks: Iterable[list[Record]], journal: Journal) -> Iterator[tuple[list[Record], list[Scored]]]:
         """Score chunks that the journal does not hold yet.
@@ -172,82 +188,98 @@ class Scorer:
             task = _Task(chunk, digest, journal.stored(digest))
             if task.rows is None:
                 task.fresh = True
-                if self.workers == 1:
+                if self._threads is None:
                     task.rows = _judge(self.detector, _items(chunk), self.sentences)
                 else:
-                    task.future = self._submit(_items(chunk))
+                    task.future = self._threads.submit(self._remote, _items(chunk))
             waiting.append(task)
-            while len(waiting) > (2 * self.workers if self.workers > 1 else 0):
-                yield self._taken(waiting, journal)
+            while len(waiting) > (0 if self._threads is None else 2 * self.workers):
+                yield _taken(waiting, journal)
         while waiting:
-            yield self._taken(waiting, journal)
+            yield _taken(waiting, journal)
 
-    def _taken(self, waiting: deque[_Task], journal: Journal) -> tuple[list[Record], list[Scored]]:
-        task = waiting.popleft()
-        if task.rows is None:
-            task.rows = self._awaited(task, waiting)
-        if task.fresh:
-            journal.add(task.digest, task.rows)
-        return task.chunk, task.rows
-
-    def _awaited(self, task: _Task, waiting: Iterable[_Task]) -> list[Scored]:
-        """Return the scores of a task; if a process dies over it, once more, and then row by row."""
-        items = _items(task.chunk)
-        for _ in range(2):
-            try:
-                assert task.future is not None
-                return task.future.result()
-            except BrokenProcessPool:
-                self._stop()
-                task.future = self._submit(items)
-                for other in waiting:
-                    if other.rows is None:
-                        other.future = self._submit(_items(other.chunk))
+    def _remote(self, items: _Items) -> list[Scored]:
+        """Have another process score; if it dies over it, once more, and then row by row."""
+        try:
+            return self._ask(items)
+        except (EOFError, OSError):
+            pass
+        try:
+            return self._ask(items)
+        except (EOFError, OSError):
+            pass
         rows = []
         for item in items:
             try:
-                rows += self._submit([item]).result()
-            except BrokenProcessPool:
-                self._stop()
+                rows += self._ask([item])
+            except (EOFError, OSError):
                 rows.append(Scored(error=_DIED))
-        for other in waiting:
-            if other.rows is None:
-                other.future = self._submit(_items(other.chunk))
         return rows
 
-    def _submit(self, items: list[str | Record | None]) -> Future[list[Scored]]:
-        if self._pool is None:
-            # spawned, not forked: libraries that have threads may hang in a fork
-            self._pool = ProcessPoolExecutor(
-                self.workers, get_context("spawn"), initializer=_begin, initargs=(self.detector, self.sentences)
-            )
-        before = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the process that starts, if one does
+    def _ask(self, items: _Items) -> list[Scored]:
+        me = threading.get_ident()
+        if me not in self._processes:
+            self._processes[me] = self._started()
+        process, connection = self._processes[me]
         try:
-            return self._pool.submit(_judge_here, items)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            connection.send(items)
+            rows: list[Scored] = connection.recv()
+        except (EOFError, OSError):
+            if self._closed:
+                raise CancelledError from None
+            process.kill()
+            process.join()
+            connection.close()
+            del self._processes[me]
+            raise
+        return rows
 
-    def _stop(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+    def _started(self) -> tuple[BaseProcess, Connection]:
+        # spawned, not forked: libraries that have threads may hang in a fork
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self.detector, self.sentences), daemon=True)
+        with _STARTING:
+            before = {name: os.environ.get(name) for name in _THREADS}
+            os.environ.update(dict.fromkeys(_THREADS, "1"))
+            try:
+                process.start()
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name)
+                    if value is not None:
+                        os.environ[name] = value
+        theirs.close()  # so that it ends when the other side does
+        return process, ours
 
 
-def _items(chunk: list[Record]) -> list[str | Record | None]:
+def _taken(waiting: deque[_Task], journal: Journal) -> tuple[list[Record], list[Scored]]:
+    task = waiting.popleft()
+    if task.rows is None:
+        assert task.future is not None
+        task.rows = task.future.result()
+    if task.fresh:
+        journal.add(task.digest, task.rows)
+    return task.chunk, task.rows
+
+
+def _serve(connection: Connection, detector: Detector, sentences: bool) -> None:
+    """Score for another process until it ends, in whatever way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the other process to decide
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send(_judge(detector, connection.recv(), sentences))
+
+
+def _items(chunk: list[Record]) -> _Items:
     """Return what is needed to score: texts, pages, and None for what can't be scored."""
-    return [
-        None
-        if record.error is not None or not record.is_article
-        else record.text
-        if record.raw is None or record.text is not None
-        else record
-        for record in chunk
-    ]
+    items: _Items = []
+    for record in chunk:
+        if record.error is not None or not record.is_article:
+            items.append(None)
+        else:
+            items.append(record if record.text is None else record.text)
+    return items
 
 
 def _digest(chunk: list[Record]) -> str:
@@ -258,7 +290,17 @@ def _digest(chunk: list[Record]) -> str:
     return digest.hexdigest()
 
 
-def _judge(detector: Detector, items: Sequence[str | Record | None], sentences: bool) -> list[Scored]:
+def _judge(detector: Detector, items: _Items, sentences: bool) -> list[Scored]:
+    """Score texts and pages; a row at which that fails, for whatever reason, costs one error."""
+    try:
+        return _judge_all(detector, items, sentences)
+    except Exception as error:
+        if len(items) == 1:
+            return [Scored(error=f"cannot be scored: {type(error).__name__}: {one_line(error)}")]
+        return [row for item in items for row in _judge(detector, [item], sentences)]
+
+
+def _judge_all(detector: Detector, items: _Items, sentences: bool) -> list[Scored]:
     pages = [extracted(item) if isinstance(item, Record) else item for item in items]
     texts = [page.text if isinstance(page, Record) else page for page in pages]
     articles = detector.score_many(text for text in texts if text is not None)
@@ -271,31 +313,6 @@ def _judge(detector: Detector, items: Sequence[str | Record | None], sentences: 
         article = next(articles)
         scores = article.to_dict(sentences=False)
         del scores["signature"]
-        spans = (
-            [[s.start, s.end, round(s.mt_score, 5), int(s.flagged)] for s in article.sentences] if sentences else None
-        )
-        rows.append(Scored(scores, None, url, spans))
+        spans = [[s.start, s.end, round(s.mt_score, 5), int(s.flagged)] for s in article.sentences]
+        rows.append(Scored(scores, None, url, spans if sentences else None))
     return rows
-
-
-# of a worker process: set once, when it begins
-_mine: tuple[Detector, bool]
-
-
-def _begin(detector: Detector, sentences: bool) -> None:
-    global _mine
-    _mine = detector, sentences
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Leave no orphan: a parent that is killed can't stop its workers."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
-
-
-def _judge_here(items: Sequence[str | Record | None]) -> list[Scored]:
-    return _judge(_mine[0], items, _mine[1])

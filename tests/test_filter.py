@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -295,3 +296,67 @@ def test_two_runs_at_once_do_not_meet(tmp_path: Path, corpus: Path, detector: De
     first.send_signal(signal.SIGCONT)
     assert second.returncode == 2 and second.stderr.count(b"\n") == 1 and b"another run" in second.stderr
     assert first.wait() == 0 and snapshot(out) == snapshot(tmp_path / "alone")
+
+
+def test_a_disk_that_is_full(tmp_path: Path, corpus: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(disk)], capture_output=True).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        out = disk / "out"
+        ran = subprocess.run(command(corpus, "-o", out, "--min-quality", 50, "--rejects"), capture_output=True)
+        assert ran.returncode == 2 and ran.stderr.count(b"\n") == 1 and b"No space left" in ran.stderr
+        visible = [name for name in snapshot(out) if not name.startswith(".work")]
+        assert "manifest.json" not in visible
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        subprocess.run(command(corpus, "-o", out, "--min-quality", 50, "--rejects"), capture_output=True, check=True)
+        filter_corpus([corpus], tmp_path / "whole", Rule(50), Detector.from_pretrained("fast"), rejects=True)
+        assert snapshot(out) == snapshot(tmp_path / "whole")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_the_summary_says_what_happened(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    rows = [line(GARBLED, url=f"https://user@Bad.example:80/{i}") for i in range(8)]
+    rows += [line(CLEAN if i else GARBLED, link=f"http://good.example/{i}") for i in range(9)]
+    source.write_bytes(b"".join([*rows, line("Short.", url="no address"), b"{\n"]))
+    ran = subprocess.run(command(source, "-o", tmp_path / "out", "--min-quality", 50), capture_output=True, text=True)
+    shown = [text.removeprefix("mtdetect: ") for text in ran.stderr.splitlines()]
+    assert shown[:3] == [
+        "19 rows = 8 kept + 10 rejected + 1 errors",
+        "rejected for quality: 9",
+        "rejected for not judged: too short: 1",
+    ]
+    assert "quality  0+  9 " + "#" * 40 in shown and "quality 90+  8 " + "#" * 36 in shown
+    assert "quality 10+  0" in shown and "no quality  1 ####" in shown
+    assert shown[14].startswith("bad.example: 8 of 8 rejected, 68% to 100%")
+    assert shown[15].startswith("good.example: 1 of 9 rejected, 2% to 44%")
+    assert "more than half" in shown[16]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest["quality"] == {"0": 9, "90": 8, "null": 1}
+    assert [row["host"] for row in manifest["worst_hosts"]] == ["bad.example", "good.example"]
+
+
+def test_all_errors_is_a_failure(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_bytes(line(CLEAN))
+    call = command(source, "-o", tmp_path / "out", "--min-quality", 50, "--text-field", "body")
+    ran = subprocess.run(call, capture_output=True)
+    assert ran.returncode == 2 and b"no row could be read" in ran.stderr
+
+
+def test_a_line_now_and_then_says_how_it_goes(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mtdetect import cli
+
+    monkeypatch.setattr(cli, "_NOTE_EVERY_S", 0.0)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["filter", str(corpus), "-o", str(tmp_path / "out"), "--min-quality", "50"])
+    assert not ended.value.code
+    out, err = capsys.readouterr()
+    assert not out
+    pattern = r"mtdetect: [\d,]+ rows, [\d,]+ rows/s, \d+\.\d% kept, \d+%, \d+ s left"
+    assert re.search(pattern, err) and "1,208 rows" in err
