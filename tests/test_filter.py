@@ -329,8 +329,8 @@ def test_the_summary_says_what_happened(tmp_path: Path) -> None:
         "rejected for quality: 9",
         "rejected for not judged: too short: 1",
     ]
-    assert "quality  0+  9 " + "#" * 40 in shown and "quality 90+  8 " + "#" * 36 in shown
-    assert "quality 10+  0" in shown and "no quality  1 ####" in shown
+    assert "quality  0+ 9 " + "#" * 40 in shown and "quality 90+ 8 " + "#" * 36 in shown
+    assert "quality 10+ 0" in shown and "no quality 1 ####" in shown
     assert shown[14].startswith("bad.example: 8 of 8 rejected, 68% to 100%")
     assert shown[15].startswith("good.example: 1 of 9 rejected, 2% to 44%")
     assert "more than half" in shown[16]
