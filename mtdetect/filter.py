@@ -25,7 +25,7 @@ from mtdetect.detector import Detector
 from mtdetect.streams import Sealed, sync_folder
 from mtdetect.summary import COUNTS, Summary
 from mtdetect.types import ArticleScore
-from mtdetect.units import ERRORS, MANIFEST, REJECTED, WORK, Unit, size_of, units_of
+from mtdetect.units import ERRORS, MANIFEST, REJECTED, WORK, Unit, printable, size_of, units_of
 from mtdetect.workers import Journal, Scored, Scorer, chunked
 from mtdetect.writers import KEY, Archive, Attributes, Files, Lines, Table, Writer
 
@@ -162,7 +162,7 @@ def filter_corpus(
         if form == "dolma" and unit.kind != "jsonl":
             raise InputError(f"{unit.source}: Dolma documents are JSON Lines")
     settings = {
-        "inputs": [unit.name for unit in units],
+        "inputs": [unit.key for unit in units],
         "signature": detector.score("").signature,
         "min_quality": float(rule.min_quality),
         "max_mt_score": rule.max_mt_score,
@@ -176,7 +176,7 @@ def filter_corpus(
         run = _Run(output, settings, rule, detector.classifier.config["name"], fail, report)
         if (manifest := run.finished()) is not None:
             for unit in units:
-                run.check(unit, manifest["inputs"][unit.name])
+                run.check(unit, manifest["inputs"][unit.key])
             shutil.rmtree(run.work, ignore_errors=True)
             return manifest
         run.begin(units)
@@ -270,9 +270,9 @@ class _Run:
 
     def check(self, unit: Unit, entry: dict[str, Any]) -> None:
         """Refuse to go on if an input has changed since it was done, or an output is gone."""
-        for name in entry["files"]:
-            if not (self.output / name).is_file():
-                raise InputError(f"{self.output / name} was written, but is gone: name a new folder")
+        for place in self._places(unit).values():
+            if printable(str(place)) in entry["files"] and not (self.output / place).is_file():
+                raise InputError(f"{self.output / place} was written, but is gone: name a new folder")
         # the content decides; that of all files need not be read again if none was touched
         stamp = unit.stamp()
         if (stamp is None or entry.get("stamp") != stamp) and entry["sha256"] != unit.digest():
@@ -280,33 +280,31 @@ class _Run:
 
     def do(self, unit: Unit, scorer: Scorer) -> None:
         """Filter one input, unless that is done."""
-        if unit.name in self.done:
-            self.check(unit, self.done[unit.name])
+        if unit.key in self.done:
+            self.check(unit, self.done[unit.key])
             self.read += unit.size
         else:
             stamp = unit.stamp()
             digest = unit.digest() if unit.opened is None else None
             summary, files = self._filter(unit, scorer)
-            entry = {"name": unit.name, "stamp": stamp, "sha256": digest or unit.digest(), "files": files}
-            self.done[unit.name] = {**entry, **summary.to_dict()}
+            entry = {"name": unit.key, "stamp": stamp, "sha256": digest or unit.digest(), "files": files}
+            self.done[unit.key] = {**entry, **summary.to_dict()}
             with (self.work / _LEDGER).open("ab") as ledger:
-                ledger.write(orjson.dumps(self.done[unit.name]) + b"\n")
+                ledger.write(orjson.dumps(self.done[unit.key]) + b"\n")
                 ledger.flush()
                 os.fsync(ledger.fileno())
-            self._journal(unit.name).unlink()
-        self.total.merge(self.done[unit.name])
+            self._journal(unit.key).unlink()
+        self.total.merge(self.done[unit.key])
 
     def _filter(self, unit: Unit, scorer: Scorer) -> tuple[Summary, list[str]]:
         summary = Summary()
-        places = {"kept": Path(unit.name)}
-        if self.settings["rejects"]:
-            places["rejected"] = Path(REJECTED, unit.name)
+        places = self._places(unit)
         with ExitStack() as opened:
             writers = {kind: self._writer(unit, kind) for kind in places}
             if self.settings["form"] == "dolma":
                 writers["rejected"] = writers["kept"]
             errors = Sealed(self.work / "errors.tmp")
-            journal = Journal(self._journal(unit.name))
+            journal = Journal(self._journal(unit.key))
             everything: list[Any] = [*writers.values(), errors, journal]
             for file in everything:
                 opened.callback(_close_quietly, file)
@@ -316,12 +314,19 @@ class _Run:
                 self._tell(summary)
             for file in everything:
                 file.close()
-        visible = [
-            str(place) for kind, place in places.items() if self._show(self.work / f"{kind}.tmp", self.output / place)
-        ]
+        visible = []
+        for kind, place in places.items():
+            if self._show(self.work / f"{kind}.tmp", self.output / place):
+                visible.append(printable(str(place)))
         if summary.counts["n_errors"]:
-            self._show(self.work / "errors.tmp", self._errors(unit.name))
+            self._show(self.work / "errors.tmp", self._errors(unit.key))
         return summary, visible
+
+    def _places(self, unit: Unit) -> dict[str, Path]:
+        places = {"kept": Path(unit.name)}
+        if self.settings["rejects"]:
+            places["rejected"] = Path(REJECTED, unit.name)
+        return places
 
     def _records(self, unit: Unit) -> Iterator[Record]:
         if unit.opened is not None:
@@ -350,8 +355,9 @@ class _Run:
         if error is not None or scored.scores is None:
             if self.fail:
                 raise InputError(f"{record.id}: {error}")
-            row = {"file": record.source, "offset": record.offset, "id": record.id, "reason": error}
-            errors.write(orjson.dumps({name: _plain(value) for name, value in row.items()}) + b"\n")
+            name, row_id = printable(record.source), printable(record.id)
+            row = {"file": name, "offset": record.offset, "id": row_id, "reason": error and printable(error)}
+            errors.write(orjson.dumps(row) + b"\n")
             summary.add_error()
             writers["kept"].skip(record)
             return
@@ -398,8 +404,8 @@ class _Run:
         part = self.work / "all-errors.tmp"
         errors = Sealed(part)
         for unit in units:
-            if self.done[unit.name]["n_errors"]:
-                with self._errors(unit.name).open("rb") as file:
+            if self.done[unit.key]["n_errors"]:
+                with self._errors(unit.key).open("rb") as file:
                     shutil.copyfileobj(file, errors)
         errors.close()
         self._show(part, self.output / ERRORS)
@@ -459,7 +465,3 @@ def _close_quietly(file: Any) -> None:
 
 def _short(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def _plain(value: Any) -> Any:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

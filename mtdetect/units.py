@@ -16,10 +16,11 @@ from typing import IO, cast
 from mtdetect.corpus import InputError, Opened
 from mtdetect.streams import Compression, ReadError
 
-__all__ = ["ERRORS", "MANIFEST", "REJECTED", "SCORES", "WHOLE", "WORK", "Unit", "units_of"]
+__all__ = ["ERRORS", "MANIFEST", "REJECTED", "SCORES", "WHOLE", "WORK", "Unit", "printable", "size_of", "units_of"]
 
 MANIFEST, ERRORS, SCORES, REJECTED, WORK = "manifest.json", "errors.jsonl", "scores.jsonl", "rejected", ".work"
 WHOLE = "whole"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ROWS = ("jsonl", "parquet", "warc")
 
 
@@ -46,6 +47,11 @@ class Unit:
     compression: Compression
     files: dict[str, str]
     opened: Opened | None = None
+
+    @property
+    def key(self) -> str:
+        """The name as text, also where it is not UTF-8: what the ledger and the manifest call it."""
+        return printable(self.name)
 
     @property
     def source(self) -> str:
@@ -87,6 +93,11 @@ class Unit:
         if self.kind != WHOLE:
             return lines[0][:64]
         return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def printable(name: str) -> str:
+    """Return the name of a file as text that JSON can hold; bytes that are not UTF-8 are escaped."""
+    return _SURROGATE.sub(lambda match: ascii(match[0])[1:-1].replace("\\udc", "\\x"), name)
 
 
 def size_of(path: str) -> int:

@@ -101,7 +101,7 @@ class Journal:
         line = self._file.readline()
         try:
             was, rows = orjson.loads(line) if line.endswith(b"\n") else ("", None)
-        except ValueError:  # the machine lost power, and the end of the file with it
+        except (ValueError, TypeError):  # the machine lost power, and the end of the file with it
             rows = None
         if rows is None:
             self._replays = False
@@ -307,6 +307,7 @@ def _judge_all(detector: Detector, items: _Items, sentences: bool) -> list[Score
     rows = []
     for page, text in zip(pages, texts, strict=True):
         error, url = (page.error, page.url) if isinstance(page, Record) else (None, None)
+        url = url and url.encode("utf-8", "replace").decode()  # JSON holds no surrogates
         if text is None:
             rows.append(Scored(None, error, url))
             continue

@@ -15,6 +15,7 @@ import orjson
 from mtdetect.corpus import Record
 from mtdetect.streams import Compression, Sealed, sync_folder
 from mtdetect.types import SCORE_TYPES
+from mtdetect.units import printable
 from mtdetect.workers import Scored
 
 __all__ = ["KEY", "Archive", "Attributes", "Files", "Lines", "Table", "Writer"]
@@ -183,7 +184,7 @@ class Files(Writer):
             place.parent.mkdir(parents=True, exist_ok=True)
             part.replace(place)
             sync_folder(place.parent)
-        row = {"id": record.id.encode("utf-8", "replace").decode(), "file": name.encode("utf-8", "replace").decode()}
+        row = {"id": printable(record.id), "file": printable(name)}
         if record.url or scored.url:
             row["url"] = record.url or scored.url or ""
         self._file.write(orjson.dumps({**row, KEY: scores}) + b"\n")

@@ -360,3 +360,19 @@ def test_a_line_now_and_then_says_how_it_goes(
     assert not out
     pattern = r"mtdetect: [\d,]+ rows, [\d,]+ rows/s, \d+\.\d% kept, \d+%, \d+ s left"
     assert re.search(pattern, err) and "1,208 rows" in err
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    names = [b"a \xff\n.jsonl", b"\xfe.txt", "é ü.jsonl".encode()]
+    for name in names:
+        Path(os.fsdecode(bytes(source) + b"/" + name)).write_bytes(
+            CLEAN.encode() if b"txt" in name else line(CLEAN) + b"{\n"
+        )
+    for _ in range(2):
+        ran = subprocess.run(command(source, "-o", out, "--min-quality", 50), capture_output=True)
+        assert ran.returncode == 0 and b"5 rows = 3 kept + 0 rejected + 2 errors" in ran.stderr, ran
+    found = sorted(os.fsencode(path.name) for path in out.iterdir())
+    assert found == sorted([*names, b"errors.jsonl", b"manifest.json", b"scores.jsonl"])
+    assert "a \\xff\n.jsonl" in json.loads((out / "manifest.json").read_bytes())["inputs"]
