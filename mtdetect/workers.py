@@ -29,8 +29,8 @@ from mtdetect.streams import one_line
 __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 
 # A kill costs the chunks at hand, and a small chunk costs speed: so they grow with the work that is behind them.
-_LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 16_000, 100_000, 500
-_SHARE = 1 / 1500
+_LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 12_000, 100_000, 500
+_SHARE = 1 / 2000
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _STARTING = threading.Lock()
 _DIED = "the process that read it died: out of memory, or a crash"
@@ -75,7 +75,7 @@ def chunked(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 class Journal:
-    """Scores on the disk, chunk by chunk. What a kill left incomplete at the end is cut off.
+    """Scores on the disk, chunk by chunk as they come, in whatever order. What a kill left incomplete is cut off.
 
     Parameters
     ----------
@@ -84,51 +84,63 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("r+b" if path.exists() else "w+b")
-        self._replays = True
+        path.touch()
+        self._old = path.open("rb")
+        self._new = path.open("ab", buffering=0)
+        self._found: dict[int, tuple[str, list[list[Any]]]] = {}  # read, and not yet asked for
+        self._lock = threading.Lock()
 
-    def stored(self, digest: str) -> list[Scored] | None:
-        """Return the scores of the next chunk, None if there are none from here on.
+    def stored(self, number: int, digest: str) -> list[Scored] | None:
+        """Return the scores of a chunk, None if they are not there.
+
+        Parameters
+        ----------
+        number : int
+            Of the chunk; they are asked for in order.
+        digest : str
+            Of its records.
 
         Raises
         ------
         InputError
-            If they are of another chunk.
+            If the scores are of other records.
         """
-        if not self._replays:
+        while number not in self._found and not self._old.closed:
+            begin = self._old.tell()
+            line = self._old.readline()
+            try:
+                if not line.endswith(b"\n"):
+                    raise ValueError("cut off by a kill")
+                was, content, rows = orjson.loads(line)
+                self._found[was] = content, rows
+            except (ValueError, TypeError):  # the end, or what a loss of power made of it
+                self._old.close()
+                self._new.truncate(begin)
+        if number not in self._found:
             return None
-        begin = self._file.tell()
-        line = self._file.readline()
-        try:
-            was, rows = orjson.loads(line) if line.endswith(b"\n") else ("", None)
-        except (ValueError, TypeError):  # the machine lost power, and the end of the file with it
-            rows = None
-        if rows is None:
-            self._replays = False
-            self._file.seek(begin)
-            self._file.truncate()
-            return None
-        if was != digest:
+        content, rows = self._found.pop(number)
+        if content != digest:
             raise InputError("the input has changed since the run was begun: name a new folder")
         return [Scored(*row) for row in rows]
 
-    def add(self, digest: str, rows: list[Scored]) -> None:
-        """Write the scores of one more chunk."""
-        self._file.write(orjson.dumps([digest, [list(row) for row in rows]]) + b"\n")
-        self._file.flush()
+    def add(self, number: int, digest: str, rows: list[Scored]) -> None:
+        """Write the scores of one more chunk, at once."""
+        line = orjson.dumps([number, digest, [list(row) for row in rows]]) + b"\n"
+        with self._lock:
+            while line:
+                line = line[self._new.write(line) :]
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._old.close()
+        self._new.close()
 
 
 @dataclass
 class _Task:
     chunk: list[Record]
-    digest: str
     rows: list[Scored] | None
     future: Future[list[Scored]] | None = None
-    fresh: bool = False
 
 
 class Scorer:
@@ -183,20 +195,25 @@ class Scorer:
             In order, of equal length.
         """
         waiting: deque[_Task] = deque()
-        for chunk in chunks:
+        for number, chunk in enumerate(chunks):
             digest = _digest(chunk)
-            task = _Task(chunk, digest, journal.stored(digest))
+            task = _Task(chunk, journal.stored(number, digest))
             if task.rows is None:
-                task.fresh = True
                 if self._threads is None:
                     task.rows = _judge(self.detector, _items(chunk), self.sentences)
+                    journal.add(number, digest, task.rows)
                 else:
-                    task.future = self._threads.submit(self._remote, _items(chunk))
+                    task.future = self._threads.submit(self._noted, number, digest, _items(chunk), journal)
             waiting.append(task)
             while len(waiting) > (0 if self._threads is None else 2 * self.workers):
-                yield _taken(waiting, journal)
+                yield _taken(waiting.popleft())
         while waiting:
-            yield _taken(waiting, journal)
+            yield _taken(waiting.popleft())
+
+    def _noted(self, number: int, digest: str, items: _Items, journal: Journal) -> list[Scored]:
+        rows = self._remote(items)
+        journal.add(number, digest, rows)
+        return rows
 
     def _remote(self, items: _Items) -> list[Scored]:
         """Have another process score; if it dies over it, once more, and then row by row."""
@@ -253,13 +270,10 @@ class Scorer:
         return process, ours
 
 
-def _taken(waiting: deque[_Task], journal: Journal) -> tuple[list[Record], list[Scored]]:
-    task = waiting.popleft()
+def _taken(task: _Task) -> tuple[list[Record], list[Scored]]:
     if task.rows is None:
         assert task.future is not None
         task.rows = task.future.result()
-    if task.fresh:
-        journal.add(task.digest, task.rows)
     return task.chunk, task.rows
 
 

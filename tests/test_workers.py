@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -131,35 +132,43 @@ def test_a_row_that_kills_costs_one_error(tmp_path: Path, detector: Detector) ->
 
 def test_nothing_is_scored_twice(tmp_path: Path, detector: Detector) -> None:
     chunks = [[Record(str(i), f"{CLEAN} {i}", "a", raw=b"%d" % i)] for i in range(5)]
-    journal = Journal(tmp_path / "journal")
-    first = list(Scorer(detector).run(chunks[:3], journal))
-    journal.close()
-    content = (tmp_path / "journal").read_bytes()
-    for cut in (len(content), len(content) - 1, content.index(b"\n") + 5):
-        (tmp_path / "journal").write_bytes(content[:cut])
-        scored: list[str] = []
+    scored: list[str] = []
 
-        class Counting(Detector):
-            def score_many(self, texts):  # type: ignore[no-untyped-def]
-                texts = list(texts)
-                scored.extend(texts)  # noqa: B023
-                return super().score_many(texts)
+    class Counting(Detector):
+        def score_many(self, texts):  # type: ignore[no-untyped-def]
+            texts = list(texts)
+            scored.extend(texts)
+            return super().score_many(texts)
 
-        journal = Journal(tmp_path / "journal")
-        again = list(Scorer(Counting(detector.classifier)).run(chunks, journal))
-        journal.close()
-        assert again[:3] == first
-        complete = content[:cut].count(b"\n")
-        assert scored == [chunk[0].text for chunk in chunks[complete:]]
-        assert (tmp_path / "journal").read_bytes().count(b"\n") == 5
-    journal = Journal(tmp_path / "journal")
+    def run(content: bytes, n: int) -> tuple[list[Any], bytes]:
+        path = tmp_path / "journal"
+        path.write_bytes(content)
+        scored.clear()
+        journal = Journal(path)
+        try:
+            return list(Scorer(Counting(detector.classifier)).run(chunks[:n], journal)), path.read_bytes()
+        finally:
+            journal.close()
+
+    _, content = run(b"", 3)
+    everything, whole = run(b"", 5)
+    lines = content.splitlines(keepends=True)
+    assert len(lines) == 3 and whole.startswith(content)
+    for begun, missing in {
+        content: [3, 4],
+        content[:-1]: [2, 3, 4],
+        content[: len(lines[0]) + 5]: [1, 2, 3, 4],
+        content[:50] + bytes(len(content) - 50): [0, 1, 2, 3, 4],  # as after a loss of power
+        lines[2] + lines[0]: [1, 3, 4],  # in the order in which they were ready
+        b"5\n": [0, 1, 2, 3, 4],
+    }.items():
+        again, after = run(begun, 5)
+        assert again == everything
+        assert scored == [chunks[i][0].text for i in missing]
+        assert sorted(after.splitlines()) == sorted(whole.splitlines())
+    chunks[0] = [Record("0", CLEAN, "a", raw=b"other")]
     with pytest.raises(InputError, match="has changed"):
-        list(Scorer(detector).run([[Record("0", CLEAN, "a", raw=b"other")]], journal))
-    journal.close()
-    (tmp_path / "journal").write_bytes(content[:50] + bytes(len(content) - 50))  # as after a loss of power
-    journal = Journal(tmp_path / "journal")
-    assert list(Scorer(detector).run(chunks[:3], journal)) == first
-    journal.close()
+        run(content, 5)
 
 
 @settings(max_examples=50, deadline=None)
