@@ -49,7 +49,8 @@ def _disturbed(source: Path, workers: int, kills: int, folder: Path) -> str:
     options = ["--min-quality", "80", "--rejects", "--workers", str(workers)]
     (folder / "sitecustomize.py").write_text(_COUNTER)
     counted = folder / "counted"
-    environment = {**os.environ, "PYTHONPATH": str(folder), "COUNT_ROWS": str(counted)}
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "COUNT_ROWS": str(counted)}
 
     def start(out: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
