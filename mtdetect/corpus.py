@@ -22,7 +22,7 @@ from mtdetect.pages import decode, read_page, read_warc_page, sniff
 from mtdetect.streams import CHUNK, ReadError, Rewound, decompressed, one_line
 from mtdetect.warc import warc_records
 
-__all__ = ["InputError", "Opened", "Record", "extracted", "read_records", "stem"]
+__all__ = ["InputError", "Opened", "Record", "check_fields", "extracted", "files_below", "read_records", "stem"]
 
 MAX_BYTES = 20_000_000
 _TEXT_FIELDS = ("text", "content", "raw_content", "maintext", "body", "article", "plain_text")
@@ -125,8 +125,7 @@ def read_records(
         empty.
     """
     sources = [str(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
-    if "" in (text_field, id_field):
-        raise InputError("the name of a field is empty")
+    check_fields(text_field, id_field)
     if sources.count("-") > 1:
         raise InputError("standard input can be read only once, but - is named twice")
     if "-" in sources and sys.stdin is None:
@@ -137,6 +136,27 @@ def read_records(
     reader = _Reader(text_field, id_field, max_bytes)
     found = (record for source in sources for record in reader.read(source))
     return (extracted(record, max_bytes) for record in found if record.is_article)
+
+
+def check_fields(*names: str | None) -> None:
+    """Raise `InputError` if one of these can't be the name of a field."""
+    for name in names:
+        if name is not None and (not name or not name.isprintable()):
+            raise InputError(f"{name!r} can't be the name of a field" if name else "the name of a field is empty")
+
+
+def files_below(folder: str) -> tuple[list[Path], list[OSError]]:
+    """Return the files in a folder and below, sorted, without hidden ones, and the folders that can't be read.
+
+    Links to folders are not followed; they, and what else is no folder, are among the files.
+    """
+    failed: list[OSError] = []
+    paths: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=failed.append):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(place, name) for name in files + links if not name.startswith(".")]
+    return sorted(paths), failed
 
 
 class Opened:
@@ -245,15 +265,10 @@ class _Reader:
                 yield Record(source, None, source, error=f"cannot open: {error.strerror}")
 
     def _folder(self, source: str) -> Iterator[Record]:
-        failed: list[OSError] = []
-        paths: list[Path] = []
-        for folder, folders, files in os.walk(source, onerror=failed.append):
-            links = [name for name in folders if Path(folder, name).is_symlink()]
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            paths += [Path(folder, name) for name in files + links if not name.startswith(".")]
+        paths, failed = files_below(source)
         if not paths and not failed:
             yield Record(source, None, source, error="no files in the folder")
-        for path in sorted(paths):
+        for path in paths:
             try:
                 if not path.is_file():  # opening a pipe would wait for its writer
                     raise OSError(0, "not a file; links to folders are not followed")
@@ -431,7 +446,7 @@ class _Reader:
         if not self.all_columns:
             wanted = {*((self.text_field,) if self.text_field else _TEXT_FIELDS), *_URL_FIELDS}
             wanted.update((self.id_field,) if self.id_field else _ID_FIELDS)
-        chosen = [name for name in columns if name in wanted]
+        chosen = [i for i, name in enumerate(columns) if name in wanted and columns.index(name) == i]
         number = 0
         batches = table.iter_batches(batch_size=256)
         while True:

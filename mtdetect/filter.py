@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 
 import orjson
 
-from mtdetect.corpus import InputError, Opened, Record, read_records
+from mtdetect.corpus import InputError, Opened, Record, check_fields, extracted, read_records
 from mtdetect.detector import Detector
 from mtdetect.streams import Sealed, sync_folder
 from mtdetect.summary import COUNTS, Summary
@@ -157,12 +157,14 @@ def filter_corpus(
         raise InputError(
             "Dolma attributes hold all rows, so there is nowhere for rejected ones to go: leave out rejects"
         )
+    check_fields(text_field, id_field)
     units = units_of(inputs, output)
     for unit in units:
         if form == "dolma" and unit.kind != "jsonl":
             raise InputError(f"{unit.source}: Dolma documents are JSON Lines")
     settings = {
         "inputs": [unit.key for unit in units],
+        "names": _short("\n".join(name for unit in units for name in unit.files.values())),
         "signature": detector.score("").signature,
         "min_quality": float(rule.min_quality),
         "max_mt_score": rule.max_mt_score,
@@ -207,10 +209,19 @@ def preview(
     InputError
         If an input is missing.
     """
-    sources = [path for unit in units_of(inputs, None) for path in unit.files]
-    each = -(-n // len(sources))
-    rows = (row for source in sources for row in islice(read_records([source], text_field=text_field), each))
-    sample = list(islice(rows, n))
+    check_fields(text_field)
+    units = units_of(inputs, None)
+    each = -(-n // sum(len(unit.files) for unit in units))
+
+    def rows() -> Iterator[Record]:
+        for unit in units:
+            if unit.opened is not None:
+                found = unit.opened.records(text_field=text_field)
+                yield from islice((extracted(record) for record in found if record.is_article), each)
+            for path in unit.files if unit.opened is None else ():
+                yield from islice(read_records([path], text_field=text_field), each)
+
+    sample = list(islice(rows(), n))
     texts = [row.text for row in sample if row.text is not None and row.error is None]
     return list(detector.score_many(texts)), len(sample) - len(texts)
 
@@ -243,7 +254,9 @@ class _Run:
         try:
             manifest: dict[str, Any] = orjson.loads(path.read_bytes())
             self._compare(manifest["settings"])
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            if {*manifest["inputs"]} != {*self.settings["inputs"]}:
+                raise KeyError("inputs")
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged: name a new folder") from error
         return manifest
 
@@ -256,8 +269,11 @@ class _Run:
             self.work.mkdir(exist_ok=True)
             self._write_whole(ledger, orjson.dumps(self.settings) + b"\n")
         content = ledger.read_bytes()
-        entries = [orjson.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-        self._compare(entries[0])
+        try:
+            entries = [orjson.loads(line) for line in content.split(b"\n")[:-1]]
+            self._compare(entries[0])
+        except (orjson.JSONDecodeError, IndexError, AttributeError) as error:
+            raise InputError(f"{ledger} is damaged: name a new folder") from error
         with ledger.open("r+b") as file:  # a line that a kill cut off is not gone on with
             file.truncate(content.rfind(b"\n") + 1)
         self.done = {entry["name"]: entry for entry in entries[1:]}
@@ -334,6 +350,8 @@ class _Run:
             return
         for path in unit.files:
             try:
+                if not Path(path).is_file():  # opening a pipe would wait for its writer
+                    raise OSError(0, "not a file; links to folders are not followed")
                 with Path(path).open("rb") as self.file:
                     yield from Opened(self.file, path).records(**self._fields())
             except OSError as error:
@@ -432,7 +450,10 @@ class _Run:
         self._show(part, path)
 
     def _compare(self, stored: dict[str, Any]) -> None:
-        if changed := [name for name in self.settings if stored.get(name) != self.settings[name]]:
+        changed = [name for name in self.settings if stored.get(name) != self.settings[name]]
+        if changed == ["names"]:
+            raise InputError(f"{self.output} was begun with other files in the input: name a new folder")
+        if changed:
             was = ", ".join(f"{name} was {stored.get(name)!r}" for name in changed)
             raise InputError(f"{self.output} was begun with other settings ({was}): name a new folder")
 

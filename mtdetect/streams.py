@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -14,7 +15,8 @@ __all__ = ["CHUNK", "Compression", "ReadError", "Rewound", "Sealed", "decompress
 Compression = Literal["", "gz", "zst"]
 CHUNK = 1 << 16
 _HEAD = 4096
-_MARKS: dict[Compression, bytes] = {"gz": b"\x1f\x8b", "zst": b"\x28\xb5\x2f\xfd"}
+_GZIP = b"\x1f\x8b"
+_ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")  # some begin with a frame that is to be skipped
 _BLOCK = 1 << 20
 
 
@@ -76,9 +78,9 @@ class Rewound(io.RawIOBase):
 def decompressed(file: IO[bytes]) -> tuple[Rewound, Compression]:
     """Return the content of a file that is gzip, Zstandard (both of any number of parts) or neither, and which."""
     raw = Rewound(file)
-    if raw.head.startswith(_MARKS["gz"]):
+    if raw.head.startswith(_GZIP):
         return Rewound(cast(IO[bytes], gzip.GzipFile(fileobj=io.BufferedReader(raw, CHUNK))), raw), "gz"
-    if raw.head.startswith(_MARKS["zst"]):
+    if _ZSTD.match(raw.head):
         try:
             return Rewound(cast(IO[bytes], _zstd().ZstdFile(io.BufferedReader(raw, CHUNK))), raw), "zst"
         except ImportError as error:

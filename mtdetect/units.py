@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, cast
 
-from mtdetect.corpus import InputError, Opened
+from mtdetect.corpus import InputError, Opened, files_below
 from mtdetect.streams import Compression, ReadError
 
 __all__ = ["ERRORS", "MANIFEST", "REJECTED", "SCORES", "WHOLE", "WORK", "Unit", "printable", "size_of", "units_of"]
@@ -86,9 +87,10 @@ class Unit:
         lines = []
         for path, name in self.files.items():
             digest = hashlib.sha256()
-            with suppress(OSError), Path(path).open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
+            if Path(path).is_file():  # opening a pipe would wait for its writer
+                with suppress(OSError), Path(path).open("rb") as file:
+                    while chunk := file.read(1 << 20):
+                        digest.update(chunk)
             lines.append(f"{digest.hexdigest()}  {name}\n")
         if self.kind != WHOLE:
             return lines[0][:64]
@@ -129,7 +131,9 @@ def units_of(inputs: Iterable[str | Path], output: Path | None) -> list[Unit]:
     files: dict[str, str] = {}  # by name in the output
     for one in given:
         for path, name in _files(Path(one), output) if one != "-" else ():
-            if name in files or Path(name).parts[0] in (MANIFEST, ERRORS, REJECTED, WORK):
+            if name in files:
+                raise InputError(f"{path}: {files[name]} would have the name {name} in the output folder, too")
+            if Path(name).parts[0] in (MANIFEST, ERRORS, REJECTED, WORK):
                 raise InputError(f"{path}: the output folder has another use for the name {name}")
             if output and output.joinpath(name).resolve() == path.resolve():
                 raise InputError(f"{path} would be overwritten: write elsewhere")
@@ -150,9 +154,13 @@ def units_of(inputs: Iterable[str | Path], output: Path | None) -> list[Unit]:
         units.append(_standard_input())
     if not units:
         raise InputError("no files in the input")
-    names = [unit.name for unit in units] + list(whole.values())
+    names = Counter([unit.name for unit in units] + list(whole.values()))
+    folders = {str(folder) for name in names for folder in Path(name).parents}
+    if both := [name for name in names if name in folders]:
+        raise InputError(f"{both[0]} would be a file and a folder in the output: filter them one after the other")
+    keys = Counter(unit.key for unit in units)
     for unit in units:
-        if names.count(unit.name) > 1:
+        if names[unit.name] > 1 or keys[unit.key] > 1:
             raise InputError(f"{unit.source}: the output folder has another use for the name {unit.name}")
         need = {"parquet": ("pyarrow", "corpus"), "warc": ("warcio", "warc")}.get(unit.kind)
         if need and find_spec(need[0]) is None:
@@ -176,6 +184,8 @@ def _standard_input() -> Unit:
 
 
 def _kind(source: str) -> tuple[str, Compression]:
+    if not Path(source).is_file():  # opening a pipe would wait for its writer
+        return WHOLE, ""
     try:
         with Path(source).open("rb") as file:
             opened = Opened(file, source)
@@ -190,14 +200,16 @@ def _files(given: Path, output: Path | None) -> Iterator[tuple[Path, str]]:
     if not given.exists():
         raise InputError(f"no such file or folder: {given}")
     if not given.is_dir():
+        if not given.is_file():
+            raise InputError(f"{given} is not a file: pipe it in, and name -")
         yield given, given.name
         return
     if output and output.resolve().is_relative_to(given.resolve()):
         raise InputError(f"{output} lies in {given}, which is to be filtered: write elsewhere")
-    for path in sorted(given.rglob("*")):
-        name = path.relative_to(given)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield path, str(name)
+    paths, failed = files_below(str(given))
+    # what can't be read is an error when its turn comes
+    for path in sorted([*paths, *(Path(str(error.filename)) for error in failed)]):
+        yield path, str(path.relative_to(given))
 
 
 class _Hashed(io.RawIOBase):

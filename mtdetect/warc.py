@@ -66,12 +66,14 @@ def warc_records(stream: Rewound, max_bytes: int) -> Iterator[WarcRecord]:
     body = io.BufferedReader(stream, CHUNK)
     end = 0
     lost: int | None = None
-    reason = "not a WARC record"
-    while line := body.readline(_MAX_HEAD):
+    reason = ""
+    line = body.readline(_MAX_HEAD)
+    while line:
         begin, end = end, end + len(line)
         if not _VERSION.fullmatch(line):
             if line.strip() and lost is None:
                 lost, reason = begin, "not a WARC record"
+            line = body.readline(_MAX_HEAD)
             continue
         if lost is not None:
             yield WarcRecord(lost, None, error=reason)
@@ -86,6 +88,7 @@ def warc_records(stream: Rewound, max_bytes: int) -> Iterator[WarcRecord]:
         length = fields.get(b"content-length", b"")
         if line.strip() or not length.isdigit():
             lost, reason = begin, "the header has no end" if line.strip() else "no Content-Length"
+            line = body.readline(_MAX_HEAD)
             continue
         size = int(length) if len(length) < 20 else 1 << 62
         content = body.read(min(size, max_bytes + 1))
@@ -94,11 +97,12 @@ def warc_records(stream: Rewound, max_bytes: int) -> Iterator[WarcRecord]:
             got += len(more)
         if got < size:
             _cut_off(stream)
-        tail = body.read(4)
-        end += size + len(tail)
+        end += size
+        # two empty lines should follow, but writers have ideas of their own
+        line = body.readline(_MAX_HEAD)
         if size > max_bytes:
             yield WarcRecord(begin, None, error=f"too large: more than {max_bytes} bytes")
-        elif tail not in (b"\r\n\r\n", b""):
+        elif line.strip() and not _VERSION.fullmatch(line):
             lost, reason = begin, "Content-Length is wrong"
         else:
             url = fields.get(b"warc-target-uri", b"").strip(b"<>").decode("utf-8", "replace")
@@ -120,7 +124,7 @@ def _fields(head: bytes) -> dict[bytes, bytes]:
 
 def _is_page(fields: dict[bytes, bytes], content: bytes) -> bool:
     kind, media = fields.get(b"warc-type"), fields.get(b"content-type", b"")
-    if kind == b"response" and b"http" in media:
+    if kind == b"response" and (b"http" in media or content.startswith(b"HTTP/")):
         found = _HTTP_TYPE.search(content[:_MAX_HEAD].split(b"\r\n\r\n", 1)[0])
         media = found[1] if found else b"text/html"
     return kind in (b"response", b"resource", b"conversion") and _TEXTS.search(media) is not None

@@ -22,7 +22,7 @@ __all__ = ["KEY", "Archive", "Attributes", "Files", "Lines", "Table", "Writer"]
 
 KEY = "mtdetect"
 """Field of a row that the scores go to."""
-_OUR_HEADER = re.compile(rb"\r?\n%b:[^\r\n]*" % KEY.encode())
+_HEADER = re.compile(rb"^%b:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)\r?\n" % KEY.encode(), re.IGNORECASE | re.MULTILINE)
 _GROUP_ROWS, _GROUP_BYTES = 10_000, 1 << 26
 
 
@@ -84,10 +84,20 @@ class Lines(Writer):
         # an earlier run wrote it, at the end; then it is written anew
         spot = line.rfind(b',"%b":' % KEY.encode())
         try:
-            ours = spot > 0 and orjson.loads(b"{" + line[spot + 1 :]) == {KEY: record.fields[KEY]}
+            last = orjson.loads(b"{" + line[spot + 1 :])
+            rest = orjson.loads(line[:spot] + b"}")
         except orjson.JSONDecodeError:
-            ours = False
-        return line[:spot] + b"}" if ours else None
+            return None
+        return line[:spot] + b"}" if _is_ours(last.get(KEY)) and KEY not in rest else None
+
+
+def _is_ours(value: Any) -> bool:
+    """Return whether these are scores that an earlier run has written."""
+    return (
+        isinstance(value, dict)
+        and {*SCORE_TYPES} <= {*value} <= {*SCORE_TYPES, "rejected"}
+        and str(value["signature"]).startswith(f"{KEY}:")
+    )
 
 
 class Attributes(Writer):
@@ -124,11 +134,26 @@ class Attributes(Writer):
 class Archive(Writer):
     """A web archive: records as they were, each its own member if it is gzip, with the scores in a header field."""
 
+    def unfit(self, record: Record) -> str | None:
+        """Refuse what is no record, and one that has a header field of our name from somebody else."""
+        if record.raw is None:
+            return "not a record of a web archive"
+        for found in _HEADER.finditer(_head_of(record.raw)):
+            try:
+                ours = _is_ours(orjson.loads(found[1]))
+            except orjson.JSONDecodeError:
+                ours = False
+            if not ours:
+                return f"the record has a header field {KEY!r} already"
+        return None
+
     def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
         """Write the record with one more header field."""
-        head, end, content = _head_of(record.raw or b"")
-        line = end + KEY.encode() + b": " + orjson.dumps(scores)
-        self._put(_OUR_HEADER.sub(b"", head) + line + end + end + content)
+        raw = record.raw or b""
+        head = _head_of(raw)
+        end = b"\r\n" if head.endswith(b"\r\n") else b"\n"
+        line = KEY.encode() + b": " + orjson.dumps(scores) + end
+        self._put(_HEADER.sub(b"", head) + line + raw[len(head) :])
 
     def carry(self, record: Record) -> None:
         """Write the record as it is."""
@@ -139,11 +164,10 @@ class Archive(Writer):
         self._file.next_member()
 
 
-def _head_of(record: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the header without its end, what ends its lines, and the content."""
-    end = b"\r\n" if record.split(b"\n", 1)[0].endswith(b"\r") else b"\n"
-    head, _, content = record.partition(end + end)
-    return head, end, content
+def _head_of(record: bytes) -> bytes:
+    """Return the header without the empty line at its end."""
+    found = re.search(rb"\n[ \t\r\f\v]*\n", record)
+    return record[: found.start() + 1] if found else record
 
 
 class Files(Writer):
@@ -224,28 +248,24 @@ class Table(Writer):
             self._open(file.schema_arrow)
 
     def _open(self, schema: Any) -> None:
+        import pyarrow
         from pyarrow import parquet
 
-        kept = self._without_scores(schema)
-        self._schema = kept.append(_field(self._type))
+        self._columns = [i for i, name in enumerate(schema.names) if name != KEY]
+        fields = [schema.field(i) for i in self._columns]
+        self._schema = pyarrow.schema([*fields, pyarrow.field(KEY, self._type)], schema.metadata)
         codec = {"uncompressed": "none"}.get(self._codec, self._codec)
         self._writer = parquet.ParquetWriter(self.part, self._schema, compression=codec)
-
-    @staticmethod
-    def _without_scores(schema: Any) -> Any:
-        at = schema.get_field_index(KEY)
-        return schema if at < 0 else schema.remove(at)
 
     def unfit(self, record: Record) -> str | None:
         """Refuse what is no row, and a row that has a column of our name from somebody else."""
         if record.row is None:
             return "not a row of Parquet"
-        at = record.row[0].schema.get_field_index(KEY)
-        if at >= 0:
-            kind = record.row[0].schema.field(at).type
-            names = [kind.field(i).name for i in range(kind.num_fields)]
-            if names[: len(SCORE_TYPES)] != list(SCORE_TYPES):
-                return f"the row has a column {KEY!r} already"
+        for field in record.row[0].schema:
+            if field.name == KEY:
+                names = {field.type.field(i).name for i in range(field.type.num_fields)}
+                if not {*SCORE_TYPES} <= names <= {*SCORE_TYPES, "rejected"}:
+                    return f"the row has a column {KEY!r} already"
         return None
 
     def write(self, record: Record, scores: dict[str, Any], scored: Scored) -> None:
@@ -265,9 +285,15 @@ class Table(Writer):
         if self._places:
             if self._writer is None:
                 self._open(self._batch.schema)
-            rows = self._batch.select(self._schema.names[:-1]).take(pyarrow.array(self._places))
+            rows = self._batch.select(self._columns)
             scores = pyarrow.array(self._scores, self._type)
-            self._ready.append(pyarrow.RecordBatch.from_arrays([*rows.columns, scores], schema=self._schema))
+            try:
+                parts = [(rows.take(pyarrow.array(self._places)), scores)]
+            except pyarrow.ArrowNotImplementedError:  # of some types, rows can only be cut out
+                parts = [(rows.slice(place, 1), scores.slice(i, 1)) for i, place in enumerate(self._places)]
+            for part, its_scores in parts:
+                batch = pyarrow.RecordBatch.from_arrays([*part.columns, its_scores], schema=self._schema)
+                self._ready.append(batch)
             self._places, self._scores = [], []
         n, size = (sum(getattr(batch, name) for batch in self._ready) for name in ("num_rows", "nbytes"))
         if n >= _GROUP_ROWS or size >= _GROUP_BYTES:
@@ -288,9 +314,3 @@ class Table(Writer):
             self._writer.close()
             with self.part.open("rb+") as file:
                 os.fsync(file.fileno())
-
-
-def _field(kind: Any) -> Any:
-    import pyarrow
-
-    return pyarrow.field(KEY, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -191,7 +192,7 @@ def test_texts_and_pages_are_copied(tmp_path: Path, detector: Detector) -> None:
     assert {Path(row["file"]).name for row in errors(out)} == {"picture.bin", "array.json"}
     assert set(manifest["inputs"]) == {"rows.jsonl", "scores.jsonl"}
     (source / "garbled.txt.gz").unlink()
-    with pytest.raises(InputError, match="has changed"):
+    with pytest.raises(InputError, match="other files"):
         filter_corpus([source], out, Rule(50), detector, rejects=True)
 
 
@@ -413,3 +414,139 @@ def test_a_bomb_takes_no_memory(tmp_path: Path, suffix: str, content: str) -> No
     assert ran.returncode == 2 and b"no row could be read" in ran.stderr
     assert "too large" in errors(tmp_path / "out")[0]["reason"]
     assert int(ran.stdout) < 300_000  # kB
+
+
+# What a sceptic found
+
+
+def test_pipes_by_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / "pipe.jsonl")
+    for given in (tmp_path / "in" / "pipe.jsonl", "/dev/stdin", "/dev/null"):
+        ran = subprocess.run(
+            command(given, "-o", tmp_path / "out", "--min-quality", 50), input=line(CLEAN), capture_output=True
+        )
+        assert ran.returncode == 2 and ran.stderr.count(b"\n") == 1 and b"name -" in ran.stderr, ran
+
+
+def test_what_can_not_be_read_in_a_folder_is_an_error(tmp_path: Path, detector: Detector) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.jsonl").write_bytes(line(CLEAN))
+    os.mkfifo(source / "pipe")
+    (source / "broken").symlink_to("nowhere")
+    (source / "folder").symlink_to(tmp_path)
+    (source / "link.jsonl").symlink_to("a.jsonl")
+    manifest = filter_corpus([source], tmp_path / "out", Rule(50), detector)
+    assert counts(manifest) == [5, 2, 0, 3, 0]
+    assert {Path(error["file"]).name for error in errors(tmp_path / "out")} == {"pipe", "broken", "folder"}
+
+
+def test_a_dry_run_of_standard_input(tmp_path: Path) -> None:
+    rows = line(CLEAN) + line(GARBLED) + b"{\n"
+    forms = {"jsonl": rows, "gz": packed(rows, ".gz"), "warc": INFO + CLEAN_PAGE + GARBLED_PAGE + HEAD + b"\r\n"}
+    forms["parquet"] = as_parquet(table([CLEAN, GARBLED, None]))
+    for name, data in forms.items():
+        ran = subprocess.run(command("-", "--dry-run", 9), input=data, capture_output=True, check=True)
+        assert b"3 rows" in ran.stderr and b"1 can't be read" in ran.stderr, name
+        assert b"--min-quality 50   keeps 1 of 2" in ran.stdout, name
+
+
+def test_a_file_and_a_folder_of_one_name(tmp_path: Path, detector: Detector) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two" / "x").mkdir(parents=True)
+    (tmp_path / "one" / "x").write_text(CLEAN)
+    (tmp_path / "two" / "x" / "y.jsonl").write_bytes(line(CLEAN))
+    with pytest.raises(InputError, match="a file and a folder"):
+        filter_corpus([tmp_path / "one" / "x", tmp_path / "two"], tmp_path / "out", Rule(50), detector)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("blank", ["\r\n", "\n", " \r\n"])
+@pytest.mark.parametrize("tail", ["\r\n\r\n", "\n\n", "\r\n", "\n", ""])
+def test_web_archives_of_other_writers(tmp_path: Path, detector: Detector, blank: str, tail: str) -> None:
+    content = page(CLEAN)
+    head = f"WARC/1.0\r\nwarc-type: resource\r\ncontent-TYPE: text/html\r\ncontent-length: {len(content)}\r\n{blank}"
+    if blank == "\n" and tail == "\n\n":
+        head = head.replace("\r", "")
+    record = head.encode() + content + tail.encode()
+    source = tmp_path / "a.warc"
+    source.write_bytes(record * 3)
+    manifest = filter_corpus([source], tmp_path / "out", Rule(50), detector)
+    assert counts(manifest) == [3, 3, 0, 0, 0]
+    again = filter_corpus([tmp_path / "out" / "a.warc"], tmp_path / "again", Rule(50), detector)
+    assert counts(again) == [3, 3, 0, 0, 0]
+    found = (tmp_path / "again" / "a.warc").read_bytes()
+    assert found == (tmp_path / "out" / "a.warc").read_bytes()
+    assert found.count(content) == 3 and found.count(b"\nmtdetect: {") == 3
+
+
+def test_nobody_elses_scores_are_overwritten(tmp_path: Path, detector: Detector) -> None:
+    text = json.dumps(CLEAN)
+    ours = json.dumps(summary(detector, CLEAN), separators=(",", ":"))
+    rows = [
+        f'{{"text":{text},"mtdetect":"mine"}}',
+        f'{{"text":{text},"mtdetect":{{"quality":1}}}}',
+        f'{{"text":{text}, "mtdetect": {ours}}}',  # ours, but not as we write it
+        f'{{"text":{text},"mtdetect":1,"mtdetect":{ours}}}',
+        f'{{"mtdetect":{ours},"text":{text}}}',
+        f'{{"text":{text},"mtdetect":{ours}}}',
+    ]
+    source = tmp_path / "a.jsonl"
+    source.write_text("\n".join(rows))
+    manifest = filter_corpus([source], tmp_path / "out", Rule(50), detector)
+    assert counts(manifest) == [6, 1, 0, 5, 0]
+    assert (tmp_path / "out" / "a.jsonl").read_text() == rows[-1] + "\n"
+    archive = tmp_path / "a.warc"
+    for value in ("mine", '{"a":\r\n  1}', "{}"):
+        record = CLEAN_PAGE.replace(b"WARC/1.0\r\n", f"WARC/1.0\r\nMtdetect: {value}\r\n".encode(), 1)
+        archive.write_bytes(record)
+        manifest = filter_corpus([archive], tmp_path / f"out {value[:3]}", Rule(50), detector)
+        assert counts(manifest) == [1, 0, 0, 1, 0]
+
+
+def test_odd_tables(tmp_path: Path, detector: Detector) -> None:
+    texts = pyarrow.array([CLEAN, GARBLED, CLEAN])
+    twice = pyarrow.Table.from_arrays([texts, texts, texts], names=["text", "a", "a"])
+    views = pyarrow.table({"text": texts.cast(pyarrow.string_view()), "n": [1, 2, 3]})
+    for name, rows in {"twice": twice, "views": views}.items():
+        source = tmp_path / f"{name}.parquet"
+        parquet.write_table(rows, source, store_schema=True)
+        before = parquet.ParquetFile(source).read()
+        manifest = filter_corpus([source], tmp_path / name, Rule(50), detector)
+        assert counts(manifest) == [3, 2, 1, 0, 0]
+        after = parquet.ParquetFile(tmp_path / name / source.name).read()
+        assert after.schema.names == [*before.schema.names, KEY]
+        for i in range(before.num_columns):
+            kept = before.column(i).to_pylist()
+            assert after.column(i).type == before.column(i).type and after.column(i).to_pylist() == [kept[0], kept[2]]
+
+
+def test_a_frame_that_is_to_be_skipped(tmp_path: Path, detector: Detector) -> None:
+    source = tmp_path / "a.jsonl.zst"
+    skipped = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"abcd"
+    source.write_bytes(skipped + packed(line(CLEAN) + line(GARBLED), ".zst"))
+    assert counts(filter_corpus([source], tmp_path / "out", Rule(50), detector)) == [2, 1, 1, 0, 0]
+
+
+def test_damaged_state_is_one_line(tmp_path: Path) -> None:
+    source, out = tmp_path / "a.jsonl", tmp_path / "out"
+    source.write_bytes(line(CLEAN))
+    call = command(source, "-o", out, "--min-quality", 50)
+    subprocess.run(call, check=True, capture_output=True)
+    good = json.loads((out / "manifest.json").read_bytes())
+    for content in ({**good, "inputs": {}}, {"settings": good["settings"]}, [], None, {"settings": 3}):
+        (out / "manifest.json").write_text(json.dumps(content))
+        ran = subprocess.run(call, capture_output=True)
+        assert ran.returncode == 2 and ran.stderr.count(b"\n") == 1 and b"damaged" in ran.stderr, ran
+    (out / "manifest.json").unlink()
+    (out / ".work").mkdir()
+    for text in ("", "{", "3\n", '{"a": 1}\n{\n'):
+        (out / ".work" / "run.jsonl").write_text(text)
+        ran = subprocess.run(call, capture_output=True)
+        assert ran.returncode == 2 and ran.stderr.count(b"\n") == 1, ran
+    for option in (["--text-field", ""], ["--id-field", ""], ["--text-field", b"\xff"]):
+        ran = subprocess.run(
+            [*command(source, "-o", tmp_path / "new", "--min-quality", 50), *option], capture_output=True
+        )
+        assert ran.returncode == 2 and ran.stderr.count(b"\n") == 1 and not (tmp_path / "new").exists(), ran
