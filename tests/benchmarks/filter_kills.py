@@ -1,10 +1,10 @@
 """Kill `mtdetect filter` again and again: python tests/benchmarks/filter_kills.py DATA [KILLS].
 
 8,000 dev articles in one file, once as JSON Lines with Zstandard and once as Parquet, with one worker and with two.
-Each run is killed (SIGKILL) once it has begun to score a random number of rows, so that the kills spread over the work,
-then goes on to its end. Prints whether the result is byte for byte that of a run that nobody disturbed, how often a file
-was visible that was not complete, and how many rows were scored again: each process counts the rows that it begins to
-score, through a module that Python loads at its start, so this is an upper bound.
+Each run is killed (SIGKILL) once it has begun to score a random number of rows, so that the kills spread over the
+work, then goes on to its end. Prints whether the result is byte for byte that of a run that nobody disturbed, how often
+a file was visible that was not complete, and how many rows were scored again: each process counts the rows that it
+begins to score, through a module that Python loads at its start, so this is an upper bound.
 """
 
 from __future__ import annotations
