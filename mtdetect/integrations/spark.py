@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pyarrow
 from pyspark.sql import DataFrame
@@ -62,5 +63,6 @@ def score_dataframe(
 
     fields = ", ".join(f"{name}: {_SPARK_TYPES.get(kind, kind)}" for name, kind in SCORE_TYPES.items())
     # StructType.add would change the schema of df itself
-    schema = StructType([*df.schema.fields, *StructType.fromDDL(f"`{key}` struct<{fields}>").fields])
+    added = cast(StructType, StructType.fromDDL(f"`{key}` struct<{fields}>"))
+    schema = StructType([*df.schema.fields, *added.fields])
     return df.mapInArrow(scored, schema)
