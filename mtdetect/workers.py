@@ -217,14 +217,9 @@ class Scorer:
 
     def _remote(self, items: _Items) -> list[Scored]:
         """Have another process score; if it dies over it, once more, and then row by row."""
-        try:
-            return self._ask(items)
-        except (EOFError, OSError):
-            pass
-        try:
-            return self._ask(items)
-        except (EOFError, OSError):
-            pass
+        for _ in range(2):
+            with suppress(EOFError, OSError):
+                return self._ask(items)
         rows = []
         for item in items:
             try:
