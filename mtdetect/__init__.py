@@ -8,9 +8,10 @@ from mtdetect.version import __version__
 
 if TYPE_CHECKING:
     from mtdetect.detector import Detector
+    from mtdetect.scored import ScoredCorpus
     from mtdetect.types import ArticleScore, Evidence, SentenceScore
 
-__all__ = ["ArticleScore", "Detector", "Evidence", "SentenceScore", "__version__"]
+__all__ = ["ArticleScore", "Detector", "Evidence", "ScoredCorpus", "SentenceScore", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from mtdetect.detector import Detector
 
         return Detector
+    if name == "ScoredCorpus":
+        from mtdetect.scored import ScoredCorpus
+
+        return ScoredCorpus
     if name in __all__:
         from mtdetect import types
 

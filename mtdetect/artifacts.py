@@ -562,13 +562,15 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def find_artifacts(text: str) -> list[Evidence]:
-    """Return what all rules find in an article, in the order of the text.
+def find_artifacts(text: str, ignore: AbstractSet[str] = frozenset()) -> list[Evidence]:
+    """Return what the rules find in an article, in the order of the text.
 
     Parameters
     ----------
     text : str
         The article, paragraphs separated by newlines.
+    ignore : set of str
+        Categories whose rules are left out.
 
     Returns
     -------
@@ -576,7 +578,7 @@ def find_artifacts(text: str) -> list[Evidence]:
         Sorted by start, end and category; offsets are into `text`.
     """
     text, place = _evenly_spaced(text)
-    found = [evidence for rule in RULES for evidence in rule.find(text)]
+    found = [evidence for rule in RULES if rule.category not in ignore for evidence in rule.find(text)]
     if place is not None:
         found = [replace(item, start=place(item.start), end=place(item.end - 1) + 1) for item in found]
     return sorted(found, key=lambda evidence: (evidence.start, evidence.end, evidence.category))

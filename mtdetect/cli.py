@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import Enum
 from itertools import tee
@@ -22,14 +22,13 @@ import typer
 
 if TYPE_CHECKING:
     from mtdetect.corpus import Record
-    from mtdetect.filter import Progress as Filtered
+    from mtdetect.detector import Detector
+    from mtdetect.types import ArticleScore
 
 __all__ = ["app", "main"]
 
 _T = TypeVar("_T")
 _POINTS = {0.001: "fpr_0.1", 0.01: "fpr_1", 0.05: "fpr_5"}
-_BAR_AFTER_S = 2.0
-_NOTE_EVERY_S = 10.0
 
 app = typer.Typer(
     add_completion=False,
@@ -47,6 +46,7 @@ _UsageError: Any = typer.BadParameter.__base__
 class _Format(str, Enum):
     TEXT = "text"
     JSONL = "jsonl"
+    HTML = "html"
 
 
 class _Trainable(str, Enum):
@@ -69,7 +69,39 @@ class _Engine(str, Enum):
     NONE = "none"
 
 
+def _names(incomplete: str) -> list[str]:
+    """Complete the name of a category."""
+    from mtdetect.categories import CATEGORIES
+
+    return [name for name in CATEGORIES if name.startswith(incomplete)]
+
+
 _Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A shipped model or a model folder.")]
+_Fpr = Annotated[
+    float, typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly.")
+]
+_Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CATEGORY", help="Switch a category of evidence off; see mtdetect info.", autocompletion=_names
+    ),
+]
+_Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CATEGORY", help="Switch all other categories off.", autocompletion=_names),
+]
+_TextField = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Field of a row that holds the text; by default text, content, …", show_default=False
+    ),
+]
+_IdField = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url.", show_default=False
+    ),
+]
 _Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with the Parquet files of the data.")]
 
 
@@ -103,56 +135,66 @@ def score(
     model: _Model = "fast",
     form: Annotated[
         _Format | None,
-        typer.Option("--format", help="By default text on a terminal, jsonl in a pipe.", show_default=False),
+        typer.Option(
+            "--format", help="By default text on a terminal, html for FILE.html, else jsonl.", show_default=False
+        ),
     ] = None,
-    fpr: Annotated[
-        float,
-        typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly."),
-    ] = 0.01,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead.", show_default=False),
+    ] = None,
+    fpr: _Fpr = 0.01,
     fail_under: Annotated[
         float | None,
         typer.Option(
             metavar="Q", help="Exit with 1 if an article has a quality under Q or cannot be read.", show_default=False
         ),
     ] = None,
-    text_field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Field of a row that holds the text; by default text, content, …"),
-    ] = None,
-    id_field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url."),
-    ] = None,
+    ignore: _Ignore = None,
+    only: _Only = None,
+    text_field: _TextField = None,
+    id_field: _IdField = None,
 ) -> None:
     """Score articles and show what is garbled. Quality goes from 0 to 100, higher is cleaner."""
-    if fpr not in _POINTS:
-        _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
     if fail_under is not None and not 0 <= fail_under <= 100:
         _fail(f"--fail-under {fail_under:g} is not a quality: 0 to 100")
     if not files and (sys.stdin is None or sys.stdin.isatty()):
         _fail("name a FILE, or pipe an article in: mtdetect score article.txt")
     from mtdetect.corpus import read_records
-    from mtdetect.report import as_json, as_text
+    from mtdetect.output import as_json, as_text
+    from mtdetect.progress import with_bar
 
+    if form is None and output is None and sys.stdout.isatty():
+        form = _Format.TEXT
+    elif form is None:
+        form = _Format.HTML if output is not None and output.suffix.lower() in (".html", ".htm") else _Format.JSONL
     ahead, behind = tee(read_records(files or ["-"], text_field=text_field, id_field=id_field))
-    from mtdetect.detector import Detector
-
-    detector = Detector.from_pretrained(model, point=_POINTS[fpr])
-    for_people = form is _Format.TEXT or (form is None and sys.stdout.isatty())
+    detector = _detector(model, fpr, ignore, only)
     n = n_errors = n_null = n_under = 0
     first_error = ""
     articles = detector.score_many(record.text or "" for record in ahead)
-    for record, article in _with_bar(zip(behind, articles, strict=True)):
-        n += 1
-        if record.error is not None:
-            article = replace(article, reason=f"error: {record.error}")
-            first_error = first_error or f"{record.id}: {record.error}"
-            n_errors += 1
-        elif article.quality is None:
-            n_null += 1
-        elif fail_under is not None:
-            n_under += article.quality < fail_under
-        _put(as_text(record, article) if for_people else as_json(record, article))
+    with _writing(output, files or []) as put:
+        pages = _Pages() if form is _Format.HTML else None
+        for record, article in with_bar(zip(behind, articles, strict=True), to_file=output is not None):
+            n += 1
+            if record.error is not None:
+                article = replace(article, reason=f"error: {record.error}")
+                first_error = first_error or f"{record.id}: {record.error}"
+                n_errors += 1
+            elif article.quality is None:
+                n_null += 1
+            elif fail_under is not None:
+                n_under += article.quality < fail_under
+            if pages is not None:
+                pages.add(article, record)
+            else:
+                put(
+                    as_text(record, article, plain=output is not None)
+                    if form is _Format.TEXT
+                    else as_json(record, article)
+                )
+        if pages is not None and n:
+            put(pages.html())
     if not n:
         _note("no articles in the input")
     if n_errors:
@@ -166,6 +208,81 @@ def score(
         sys.exit(2)
     if n_under or (n_errors and fail_under is not None):
         sys.exit(1)
+
+
+class _Pages:
+    """Makes one page of what was scored: of an article, or of several."""
+
+    def __init__(self) -> None:
+        from mtdetect.scored import ScoredCorpus
+
+        self._corpus = ScoredCorpus()
+        self._last: tuple[ArticleScore, Record] | None = None
+
+    def add(self, article: ArticleScore, record: Record) -> None:
+        self._corpus.add(article, record)
+        self._last = article, record
+
+    def html(self) -> str:
+        from mtdetect.report import article_page
+
+        if len(self._corpus) > 1 or self._last is None:
+            return self._corpus.to_html().rstrip("\n")
+        article, record = self._last
+        name = "standard input" if record.id == "-" else record.id
+        return article_page(article, name=name, title=record.title, warnings=record.warnings).rstrip("\n")
+
+
+@contextmanager
+def _writing(path: Path | None, inputs: list[str]) -> Iterator[Callable[[str | bytes], None]]:
+    """Give a function that writes a block: to standard output, or to a file that appears once it is complete."""
+    if path is None:
+        yield _put
+        return
+    from mtdetect.streams import Sealed
+
+    if path.is_dir():
+        _fail(f"{path} is a folder: name a file")
+    if not path.parent.is_dir():
+        _fail(f"no such folder: {path.parent}")
+    if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
+        _fail(f"{path} is an input: name another file")
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    file = Sealed(part)
+    try:
+        yield lambda data: file.write((data.encode("utf-8", "replace") if isinstance(data, str) else data) + b"\n")
+        file.close()
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            file.close()
+        part.unlink(missing_ok=True)
+
+
+@app.command(epilog="Example: mtdetect report scores.jsonl -o report.html")
+def report(
+    scored: Annotated[
+        list[str],
+        typer.Argument(metavar="SCORED", help="What score or filter has written: files or folders."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead.", show_default=False),
+    ] = None,
+    model: _Model = "fast",
+    fpr: _Fpr = 0.01,
+    ignore: _Ignore = None,
+    only: _Only = None,
+    text_field: _TextField = None,
+) -> None:
+    """Make one HTML page of many scored articles. Model and operating point explain the examples of filter."""
+    from mtdetect.scored import ScoredCorpus
+
+    corpus = ScoredCorpus.read(scored, _detector(model, fpr, ignore, only), text_field=text_field)
+    with _writing(output, scored) as put:
+        put(corpus.to_html().rstrip("\n"))
+    if corpus.n_unscored:
+        _note(f"{corpus.n_unscored} rows hold no scores")
 
 
 @app.command("filter", epilog="Example: mtdetect filter scraped/ -o clean/ --min-quality 50 --rejects --workers 8")
@@ -204,28 +321,19 @@ def filter_command(
     ] = None,
     on_error: Annotated[_OnError, typer.Option(help="What to do with a row that cannot be read.")] = _OnError.SKIP,
     model: _Model = "fast",
-    fpr: Annotated[
-        float,
-        typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly."),
-    ] = 0.01,
-    text_field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Field of a row that holds the text; by default text, content, …"),
-    ] = None,
-    id_field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url."),
-    ] = None,
+    fpr: _Fpr = 0.01,
+    ignore: _Ignore = None,
+    only: _Only = None,
+    text_field: _TextField = None,
+    id_field: _IdField = None,
 ) -> None:
     """Keep the clean articles of a corpus. Rows stay as they are; scores are added. Goes on after a kill."""
-    if fpr not in _POINTS:
-        _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
-    from mtdetect.detector import Detector
     from mtdetect.filter import Rule, filter_corpus, preview
+    from mtdetect.progress import Meter
     from mtdetect.summary import report_of, what_limits_keep
 
     if dry_run is not None:
-        detector = Detector.from_pretrained(model, point=_POINTS[fpr])
+        detector = _detector(model, fpr, ignore, only)
         found, unread = preview(inputs, dry_run, detector, text_field=text_field)
         _note(f"{len(found) + unread} rows, the first of each input; {unread} can't be read")
         for line in what_limits_keep(found):
@@ -234,8 +342,8 @@ def filter_command(
     if output is None or min_quality is None:
         _fail("name a folder with -o DIR and a limit with --min-quality Q, or look first: --dry-run 1000")
     rule = Rule(min_quality, max_mt_score, max_flagged_share)
-    detector = Detector.from_pretrained(model, point=_POINTS[fpr])
-    with _Meter() as meter:
+    detector = _detector(model, fpr, ignore, only)
+    with Meter(_note) as meter:
         manifest = filter_corpus(
             inputs, output, rule, detector, form=form.value, rejects=rejects, fail=on_error is _OnError.FAIL,
             workers=workers, text_field=text_field, id_field=id_field, report=meter.update,
@@ -325,8 +433,8 @@ def roundtrip(
     ] = 0.0,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Engines at work at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the corruptions.")] = 0,
-    text_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of a row that holds the text.")] = None,
-    id_field: Annotated[str | None, typer.Option(metavar="NAME", help="Field of a row that holds its id.")] = None,
+    text_field: _TextField = None,
+    id_field: _IdField = None,
 ) -> None:
     """Send clean articles through a language and back: matched pairs to train on. Goes on after a kill."""
     from mtdetect.corpus import InputError, read_records
@@ -437,6 +545,20 @@ def info(model: _Model = "fast") -> None:
     _put(_safe_lines("\n".join(lines)))
 
 
+def _detector(model: str, fpr: float, ignore: list[str] | None, only: list[str] | None) -> Detector:
+    from mtdetect.categories import ignored
+
+    if fpr not in _POINTS:
+        _fail(f"no operating point for --fpr {fpr:g}: choose one of {', '.join(map(str, _POINTS))}")
+    try:
+        off = ignored(ignore or (), only or ())
+    except ValueError as error:
+        _fail(str(error))
+    from mtdetect.detector import Detector
+
+    return Detector.from_pretrained(model, point=_POINTS[fpr], ignore=off)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; it ends in `SystemExit`.
 
@@ -474,7 +596,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _note(line: str) -> None:
-    from mtdetect.report import safe
+    from mtdetect.output import safe
 
     sys.stderr.write(f"mtdetect: {safe(line)}\n")
 
@@ -498,86 +620,7 @@ def _put(data: str | bytes) -> None:
         raise
 
 
-def _with_bar(items: Iterable[_T]) -> Iterator[_T]:
-    """Show on standard error how many articles are done, once that takes long.
-
-    Only where the results go to a file: on a terminal they show it themselves, and a pipe may end on one.
-    """
-    if not sys.stderr.isatty() or sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
-        yield from items
-        return
-    bar: Any = None
-    begin = monotonic()
-    try:
-        for done, item in enumerate(items, 1):
-            yield item
-            if bar is None and monotonic() - begin > _BAR_AFTER_S:
-                from rich import progress
-                from rich.console import Console
-
-                columns = (progress.BarColumn(), "{task.completed} articles", progress.TimeElapsedColumn())
-                bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
-                task = bar.add_task("", total=None)
-                bar.start()
-            if bar is not None:
-                bar.update(task, completed=done)
-    finally:
-        if bar is not None:
-            bar.stop()
-
-
-class _Meter:
-    """Tells on standard error how a filter run goes: a bar on a terminal, else a line now and then."""
-
-    def __init__(self) -> None:
-        self._begin = self._last = monotonic()
-        self._first: Filtered | None = None
-        self._bar: Any = None
-
-    def __enter__(self) -> _Meter:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def update(self, progress: Filtered) -> None:
-        """Show the progress if it is time to."""
-        now = monotonic()
-        if self._first is None:  # what an earlier run has done says nothing about our speed
-            self._first, self._begin = progress, now
-        on_terminal = sys.stderr.isatty()
-        if now - self._last < (0.2 if on_terminal else _NOTE_EVERY_S):
-            return
-        self._last = now
-        spent = max(now - self._begin, 1e-3)
-        line = f"{progress.n_in:,} rows, {(progress.n_in - self._first.n_in) / spent:,.0f} rows/s"
-        line += f", {progress.n_kept / max(progress.n_in, 1):.1%} kept"
-        if progress.share is not None and self._first.share is not None and progress.share > self._first.share:
-            left = (1 - progress.share) * spent / (progress.share - self._first.share)
-            line += f", {progress.share:.0%}, {_duration(left)} left"
-        if not on_terminal:
-            _note(line)
-            return
-        if self._bar is None:
-            from rich import progress as rich_progress
-            from rich.console import Console
-
-            columns = (rich_progress.BarColumn(), "{task.description}")
-            self._bar = rich_progress.Progress(*columns, console=Console(stderr=True), transient=True)
-            self._bar.add_task("", total=None)
-            self._bar.start()
-        task = self._bar.task_ids[0]
-        self._bar.update(task, total=progress.share and 1.0, completed=progress.share or 0, description=line)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _safe_lines(text: str) -> str:
-    from mtdetect.report import safe
+    from mtdetect.output import safe
 
     return "\n".join(map(safe, text.split("\n")))

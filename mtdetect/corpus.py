@@ -22,11 +22,22 @@ from mtdetect.pages import decode, read_page, read_warc_page, sniff
 from mtdetect.streams import CHUNK, ReadError, Rewound, decompressed, one_line
 from mtdetect.warc import warc_records
 
-__all__ = ["InputError", "Opened", "Record", "check_fields", "extracted", "files_below", "read_records", "stem"]
+__all__ = [
+    "ID_FIELDS",
+    "TEXT_FIELDS",
+    "InputError",
+    "Opened",
+    "Record",
+    "check_fields",
+    "extracted",
+    "files_below",
+    "read_records",
+    "stem",
+]
 
 MAX_BYTES = 20_000_000
-_TEXT_FIELDS = ("text", "content", "raw_content", "maintext", "body", "article", "plain_text")
-_ID_FIELDS = ("id", "doc_id", "url")
+TEXT_FIELDS = ("text", "content", "raw_content", "maintext", "body", "article", "plain_text")
+ID_FIELDS = ("id", "doc_id", "url")
 _URL_FIELDS = ("url", "source_url", "canonical_url", "link")
 _INSTALL = "pip install 'mtdetect[corpus]'"
 _LINES = (".jsonl", ".ndjson")
@@ -87,6 +98,12 @@ class Record:
     def url(self) -> str | None:
         """The address of the article, from the fields url, source_url, canonical_url or link."""
         return next((url for name in _URL_FIELDS if isinstance(url := self.fields.get(name), str) and url), None)
+
+    @property
+    def title(self) -> str | None:
+        """The title of the article, from the field title."""
+        title = self.fields.get("title")
+        return title if isinstance(title, str) and title else None
 
 
 def read_records(
@@ -386,7 +403,7 @@ class _Reader:
             return Record(default_id, None, source, error=f"not an object but {type(content).__name__}", **found)
         warnings: tuple[str, ...] = ()
         row_id = default_id
-        for name in (self.id_field,) if self.id_field else _ID_FIELDS:
+        for name in (self.id_field,) if self.id_field else ID_FIELDS:
             value = content.get(name)
             if (isinstance(value, str) and value) or (isinstance(value, int) and not isinstance(value, bool)):
                 row_id = str(value)
@@ -394,7 +411,7 @@ class _Reader:
         else:
             if self.id_field:
                 warnings = (f"no id in field {self.id_field!r}",)
-        wanted = (self.text_field,) if self.text_field else _TEXT_FIELDS
+        wanted = (self.text_field,) if self.text_field else TEXT_FIELDS
         present = [name for name in wanted if name in content]
         strings = [name for name in present if isinstance(content[name], str)]
         if not strings:
@@ -440,12 +457,12 @@ class _Reader:
         for name in (self.text_field, self.id_field):
             if name and name not in columns:
                 raise ReadError(f"no column {name!r}: the columns are {_listed(columns)}")
-        if not self.text_field and not any(name in columns for name in _TEXT_FIELDS):
+        if not self.text_field and not any(name in columns for name in TEXT_FIELDS):
             raise ReadError(f"no text column, name one of: {_listed(columns)}")
         wanted: set[str] = set(columns)
         if not self.all_columns:
-            wanted = {*((self.text_field,) if self.text_field else _TEXT_FIELDS), *_URL_FIELDS}
-            wanted.update((self.id_field,) if self.id_field else _ID_FIELDS)
+            wanted = {*((self.text_field,) if self.text_field else TEXT_FIELDS), *_URL_FIELDS}
+            wanted.update((self.id_field,) if self.id_field else ID_FIELDS)
         chosen = [i for i, name in enumerate(columns) if name in wanted and columns.index(name) == i]
         number = 0
         batches = table.iter_batches(batch_size=256)

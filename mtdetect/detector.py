@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtdetect.artifacts import find_artifacts, spun_synonym
+from mtdetect.categories import ignored
 from mtdetect.classifier import FastClassifier, ModelError, article_features, article_mt_features, sigmoid
 from mtdetect.features import MAX_CHARS, Grams, extract
 from mtdetect.residue import page_residue
 from mtdetect.text import looks_english, split_sentences
-from mtdetect.types import ArticleScore, Evidence, SentenceScore
+from mtdetect.types import ArticleScore, Evidence, OperatingPoint, SentenceScore
 from mtdetect.version import __version__
 
 __all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "model_folder"]
@@ -76,6 +78,14 @@ class Detector:
         The trained model.
     point : str
         Name of the operating point, such as ``"fpr_1"``.
+    ignore : iterable of str
+        Categories that are switched off: what they would find is neither shown nor counted in any score. Without
+        ``"unnatural_phrasing"``, `mt_score` alone flags no sentence; without ``"page_residue"``, such lines are text.
+
+    Raises
+    ------
+    ValueError
+        If a category is none of `mtdetect.categories.CATEGORIES`.
 
     Examples
     --------
@@ -86,12 +96,18 @@ class Detector:
     True
     """
 
-    def __init__(self, classifier: FastClassifier, point: str = DEFAULT_POINT) -> None:
+    def __init__(self, classifier: FastClassifier, point: str = DEFAULT_POINT, *, ignore: Iterable[str] = ()) -> None:
         self.classifier = classifier
         self.point = point
+        self.ignore = ignored(ignore)
+        self._points: Mapping[str, OperatingPoint] = classifier.points
+        if _PHRASING in self.ignore:
+            self._points = {name: replace(one, sentence=math.inf) for name, one in classifier.points.items()}
 
     @classmethod
-    def from_pretrained(cls, name: str | Path = "fast", *, point: str = DEFAULT_POINT) -> Detector:
+    def from_pretrained(
+        cls, name: str | Path = "fast", *, point: str = DEFAULT_POINT, ignore: Iterable[str] = ()
+    ) -> Detector:
         """Load a model.
 
         Parameters
@@ -100,16 +116,20 @@ class Detector:
             ``"fast"`` or a model folder.
         point : str
             Name of the operating point: ``"fpr_0.1"``, ``"fpr_1"`` or ``"fpr_5"``.
+        ignore : iterable of str
+            Categories that are switched off, as for the class.
 
         Raises
         ------
         ModelError
             If there is no such model, it is damaged, or has no such operating point.
+        ValueError
+            If there is no such category.
         """
         classifier = FastClassifier.load(model_folder(name))
         if point not in classifier.points:
             raise ModelError(f"no operating point {point!r}; this model has {', '.join(classifier.points)}")
-        return cls(classifier, point)
+        return cls(classifier, point, ignore=ignore)
 
     def score(self, text: str) -> ArticleScore:
         """Score one article.
@@ -176,7 +196,8 @@ class Detector:
     def _signature(self) -> str:
         config = self.classifier.config
         model = f"{config['name']}@{self.classifier.digest}"
-        return f"mtdetect:{__version__}|model:{model}|op:{self.point}|min_words:{MIN_WORDS}"
+        off = f"|ignore:{','.join(sorted(self.ignore))}" if self.ignore else ""
+        return f"mtdetect:{__version__}|model:{model}|op:{self.point}|min_words:{MIN_WORDS}{off}"
 
     @cached_property
     def _phrases(self) -> tuple[NDArray[np.bool_], frozenset[int], frozenset[int]]:
@@ -185,13 +206,12 @@ class Detector:
         starts[arrays["spun_starts"] >> np.uint32(12)] = True
         return starts, frozenset(arrays["spun_starts"].tolist()), frozenset(arrays["spun"].tolist())
 
-    @staticmethod
-    def _draft(text: str, spans: list[tuple[int, int]] | None = None) -> _Draft:
+    def _draft(self, text: str, spans: list[tuple[int, int]] | None = None) -> _Draft:
         if not isinstance(text, str):
             raise TypeError(f"text is {type(text).__name__}, not str")
         residue: tuple[Evidence, ...] = ()
         if spans is None:
-            residue = tuple(page_residue(text))
+            residue = () if "page_residue" in self.ignore else tuple(page_residue(text))
             spans = split_sentences(text)
             if residue:
                 outside = _Outside(residue)
@@ -206,7 +226,7 @@ class Detector:
             return _Draft(text, [], [], residue, reason)
         if words < MIN_WORDS:
             reason = f"too short: {words} words, {MIN_WORDS} needed"
-        evidence = find_artifacts(text)
+        evidence = find_artifacts(text, self.ignore)
         if residue:
             evidence = [item for item in evidence if outside(item.start, item.end)]
         return _Draft(text, spans, evidence, residue, reason)
@@ -231,10 +251,10 @@ class Detector:
         strong = np.zeros(len(texts), bool)
         for i, items in evidence.items():
             strong[i] = any(item.strength == "strong" for item in items)
-        loosest = min(point.sentence for point in self.classifier.points.values())
+        loosest = min(point.sentence for point in self._points.values())
         self._explain(texts, np.flatnonzero(mt >= loosest), evidence, starts)
 
-        point = self.classifier.points[self.point]
+        point = self._points[self.point]
         flagged = strong | (mt >= point.sentence)
         columns = zip(texts, mt.tolist(), (100 * clean).tolist(), flagged.tolist(), strict=True)
         sentences = [
@@ -262,9 +282,9 @@ class Detector:
     ) -> ArticleScore:
         if draft.reason is not None:
             quality = mt_score = None
-        points = self.classifier.points
+        point = self._points[self.point]
         return ArticleScore(
-            quality, mt_score, draft.reason, sentences, draft.residue, self._signature, points[self.point], points
+            quality, mt_score, draft.reason, sentences, draft.residue, self._signature, point, self._points, draft.text
         )
 
     def _logits(self, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]) -> F64:
@@ -285,6 +305,8 @@ class Detector:
         self, grams: Grams, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]
     ) -> None:
         """Add tortured phrases to the evidence: hashes of their first words tell where to look."""
+        if "spun_synonym" in self.ignore:
+            return
         begins, first_words, phrases = self._phrases
         for kind in ("word2", "word3"):
             key = grams.blocks[kind].key

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import sqrt
-from typing import Any
+from typing import Any, Protocol
 
 from mtdetect.types import ArticleScore
 
-__all__ = ["COUNTS", "Summary", "report_of", "what_limits_keep"]
+__all__ = ["COUNTS", "Judged", "Summary", "host_of", "kept_by_limits", "report_of", "what_limits_keep", "wilson"]
 
 COUNTS = ("n_in", "n_kept", "n_rejected", "n_errors", "n_other")
 _HOST = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#@]*@)?([^/?#@:\s]+|\[[0-9a-fA-F:.]+\])")
@@ -53,7 +53,7 @@ class Summary:
         self.quality["null" if quality is None else str(min(int(quality) // 10, 9) * 10)] += 1
         if reason is not None:
             self.reasons[":".join(reason.split(":")[:2])] += 1  # without the number of words
-        if host := _host(url):
+        if host := host_of(url):
             if host not in self.hosts and len(self.hosts) >= _MAX_HOSTS:
                 host = "others"
             self.hosts[host] += 1
@@ -86,20 +86,22 @@ class Summary:
             (Wilson's), ordered by ``low``.
         """
         rows: list[dict[str, Any]] = [
-            {"host": host, "n": n, "n_rejected": self.bad_hosts[host], **_interval(self.bad_hosts[host], n)}
+            {"host": host, "n": n, "n_rejected": self.bad_hosts[host], **wilson(self.bad_hosts[host], n)}
             for host, n in self.hosts.items()
             if self.bad_hosts[host]
         ]
         return sorted(rows, key=lambda row: (-row["low"], row["host"]))[:_SHOWN_HOSTS]
 
 
-def _host(url: str | None) -> str | None:
+def host_of(url: str | None) -> str | None:
+    """Return the host of an address in lower case, None if it has none."""
     # what the standard library does is ten times as slow
     match = _HOST.match(url or "")
     return match[1].lower() if match else None
 
 
-def _interval(k: int, n: int) -> dict[str, float]:
+def wilson(k: int, n: int) -> dict[str, float]:
+    """Return the ends of the 95 % interval for a share of `k` in `n`, ``low`` and ``high``, after Wilson."""
     middle = (k + _Z**2 / 2) / (n + _Z**2)
     half = _Z / (n + _Z**2) * sqrt(k * (n - k) / n + _Z**2 / 4)
     return {"low": round(max(middle - half, 0.0), 4), "high": round(min(middle + half, 1.0), 4)}
@@ -131,6 +133,52 @@ def report_of(manifest: dict[str, Any]) -> Iterator[str]:
         yield "more than half of the articles were rejected: does --dry-run show the limits that you want?"
 
 
+class Judged(Protocol):
+    """An article, by its scores: `ArticleScore`, or a row of a `ScoredCorpus`."""
+
+    @property
+    def quality(self) -> float | None:
+        """0 to 100."""
+
+    @property
+    def mt_score(self) -> float | None:
+        """0 to 1."""
+
+    @property
+    def n_sentences(self) -> int:
+        """Sentences that were judged."""
+
+    @property
+    def n_flagged(self) -> int:
+        """Sentences that were flagged."""
+
+
+def kept_by_limits(articles: Sequence[Judged]) -> list[tuple[str, float, int]]:
+    """Return what each limit of `filter` alone would keep.
+
+    Parameters
+    ----------
+    articles : sequence of Judged
+        Those without a quality are kept by no limit.
+
+    Returns
+    -------
+    list of tuple of str, float and int
+        Option, limit and number of kept articles.
+    """
+    judged = [
+        (a.quality, a.mt_score, a.n_flagged / max(a.n_sentences, 1))
+        for a in articles
+        if a.quality is not None and a.mt_score is not None
+    ]
+    limits: list[tuple[str, int, float, int]] = [("--min-quality", 0, limit, 1) for limit in range(0, 100, 10)]
+    limits += [("--max-mt-score", 1, limit / 10, -1) for limit in range(9, 0, -1)]
+    limits += [("--max-flagged-share", 2, limit, -1) for limit in (0.5, 0.2, 0.1, 0.05, 0)]
+    return [
+        (name, limit, sum(sign * row[column] >= sign * limit for row in judged)) for name, column, limit, sign in limits
+    ]
+
+
 def what_limits_keep(articles: Sequence[ArticleScore]) -> Iterator[str]:
     """Yield what each limit alone would keep of a sample, line by line.
 
@@ -140,16 +188,7 @@ def what_limits_keep(articles: Sequence[ArticleScore]) -> Iterator[str]:
         The sample.
     """
     n = max(len(articles), 1)
-    judged = [
-        (a.quality, a.mt_score, a.n_flagged / max(a.n_sentences, 1))
-        for a in articles
-        if a.quality is not None and a.mt_score is not None
-    ]
-    limits: list[tuple[str, int, float, int]] = [("--min-quality", 0, limit, 1) for limit in range(0, 100, 10)]
-    limits += [("--max-mt-score", 1, limit / 10, -1) for limit in range(9, 0, -1)]
-    limits += [("--max-flagged-share", 2, limit, -1) for limit in (0.5, 0.2, 0.1, 0.05, 0)]
-    for name, column, limit, sign in limits:
-        kept = sum(sign * row[column] >= sign * limit for row in judged)
+    for name, limit, kept in kept_by_limits(articles):
         yield f"{name} {limit:<4g} keeps {kept} of {len(articles)} articles, {kept / n:.1%}"
-    if len(judged) < len(articles):
-        yield f"{len(articles) - len(judged)} of {len(articles)} articles have no quality and are rejected by any limit"
+    if unjudged := sum(article.quality is None for article in articles):
+        yield f"{unjudged} of {len(articles)} articles have no quality and are rejected by any limit"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["SCORE_TYPES", "ArticleScore", "Evidence", "OperatingPoint", "SentenceScore", "decide"]
 
@@ -15,6 +18,7 @@ SCORE_TYPES = {
     "reason": "string",
     "n_sentences": "int64",
     "n_flagged": "int64",
+    "categories": "list<string>",
     "signature": "string",
 }
 """The scores of an article in a table, and their Arrow types."""
@@ -89,6 +93,13 @@ class SentenceScore:
     flagged: bool
     evidence: tuple[Evidence, ...] = ()
 
+    @property
+    def reasons(self) -> tuple[Evidence, ...]:
+        """Why it is flagged: the strong evidence, or all of it if none is strong; empty if it is not flagged."""
+        if not self.flagged:
+            return ()
+        return tuple(item for item in self.evidence if item.strength == "strong") or self.evidence
+
     def to_dict(self) -> dict[str, Any]:
         """Return the sentence as plain JSON types."""
         return {
@@ -142,6 +153,8 @@ class ArticleScore:
         Where the decisions were taken.
     points : mapping of str to OperatingPoint
         Where they can be taken, for `at`.
+    text : str
+        The article as it was passed; what all offsets index.
     """
 
     quality: float | None
@@ -152,6 +165,7 @@ class ArticleScore:
     signature: str
     point: OperatingPoint = field(repr=False)
     points: Mapping[str, OperatingPoint] = field(repr=False)
+    text: str = field(repr=False)
 
     @property
     def n_sentences(self) -> int:
@@ -162,6 +176,11 @@ class ArticleScore:
     def n_flagged(self) -> int:
         """Number of flagged sentences."""
         return sum(sentence.flagged for sentence in self.sentences)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories of the reasons for which sentences are flagged, each once, sorted."""
+        return tuple(sorted({item.category for sentence in self.sentences for item in sentence.reasons}))
 
     @property
     def machine_translated(self) -> bool | None:
@@ -188,6 +207,48 @@ class ArticleScore:
         signature = self.signature.replace(f"|op:{self.point.name}|", f"|op:{name}|")
         return replace(self, sentences=sentences, point=point, signature=signature)
 
+    def to_pandas(self) -> DataFrame:
+        """Return the sentences as a table, one each; needs pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``start``, ``end``, ``text``, ``mt_score``, ``quality``, ``flagged``, and ``categories``: those of the
+            reasons, with commas between.
+        """
+        from pandas import DataFrame
+
+        rows = [
+            [
+                s.start,
+                s.end,
+                s.text,
+                s.mt_score,
+                s.quality,
+                s.flagged,
+                ", ".join(dict.fromkeys(e.category for e in s.reasons)),
+            ]
+            for s in self.sentences
+        ]
+        return DataFrame(rows, columns=["start", "end", "text", "mt_score", "quality", "flagged", "categories"])
+
+    def to_html(self, *, name: str = "article") -> str:
+        """Return a report as one HTML file that needs nothing else.
+
+        Parameters
+        ----------
+        name : str
+            What its heading says.
+        """
+        from mtdetect.report import article_page
+
+        return article_page(self, name=name)
+
+    def _repr_html_(self) -> str:
+        from mtdetect.report import article_fragment
+
+        return article_fragment(self)
+
     def to_dict(self, *, sentences: bool = True) -> dict[str, Any]:
         """Return the article as plain JSON types: the schema of ``mtdetect score --format jsonl``.
 
@@ -204,6 +265,7 @@ class ArticleScore:
             "reason": self.reason,
             "n_sentences": self.n_sentences,
             "n_flagged": self.n_flagged,
+            "categories": list(self.categories),
         }
         if sentences:
             row["sentences"] = [sentence.to_dict() for sentence in self.sentences]

@@ -18,12 +18,26 @@ from mtdetect.types import SCORE_TYPES
 from mtdetect.units import printable
 from mtdetect.workers import Scored
 
-__all__ = ["KEY", "Archive", "Attributes", "Files", "Lines", "Table", "Writer"]
+__all__ = ["KEY", "Archive", "Attributes", "Files", "Lines", "Table", "Writer", "score_struct", "stored_scores"]
 
 KEY = "mtdetect"
 """Field of a row that the scores go to."""
 _HEADER = re.compile(rb"^%b:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)\r?\n" % KEY.encode(), re.IGNORECASE | re.MULTILINE)
 _GROUP_ROWS, _GROUP_BYTES = 10_000, 1 << 26
+
+
+def score_struct(more: Mapping[str, str] | None = None) -> Any:
+    """Return the Arrow type of the scores of an article, a struct with the fields of `SCORE_TYPES`.
+
+    Parameters
+    ----------
+    more : mapping of str to str, optional
+        Types of further fields.
+    """
+    import pyarrow
+
+    kinds = {"list<string>": pyarrow.list_(pyarrow.string())}
+    return pyarrow.struct([(name, kinds.get(kind, kind)) for name, kind in {**SCORE_TYPES, **(more or {})}.items()])
 
 
 class Writer:
@@ -98,6 +112,17 @@ def _is_ours(value: Any) -> bool:
         and {*SCORE_TYPES} <= {*value} <= {*SCORE_TYPES, "rejected"}
         and str(value["signature"]).startswith(f"{KEY}:")
     )
+
+
+def stored_scores(record: Record) -> Any:
+    """Return the scores that `Table` or `Archive` has written with a row, None if there are none."""
+    if record.row is not None:
+        batch, place = record.row
+        return batch.column(KEY)[place].as_py() if KEY in batch.schema.names else None
+    found = _HEADER.search(_head_of(record.raw or b""))
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(found[1]) if found else None
+    return None
 
 
 class Attributes(Writer):
@@ -232,8 +257,7 @@ class Table(Writer):
         from pyarrow import parquet
 
         self.part = part
-        types = {**SCORE_TYPES, **({"rejected": "string"} if rejected else {})}
-        self._type = pyarrow.struct([(name, kind) for name, kind in types.items()])
+        self._type = score_struct({"rejected": "string"} if rejected else {})
         self._codec = "zstd"
         self._writer: Any = None
         self._batch: Any = None

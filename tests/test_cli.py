@@ -20,15 +20,15 @@ from mtdetect import cli
 from mtdetect.classifier import FastClassifier
 from mtdetect.corpus import Record
 from mtdetect.detector import Detector
-from mtdetect.report import as_json
+from mtdetect.output import as_json
 
 ROOT = Path(__file__).parents[1]
 ARTICLES = ROOT / "notebooks" / "articles"
 GARBLED, CLEAN = str(ARTICLES / "garbled.txt"), str(ARTICLES / "clean.txt")
 COMMAND = [sys.executable, "-c", "from mtdetect.cli import main; main()"]
 KEYS = [
-    "id", "source", "quality", "mt_score", "machine_translated", "reason", "n_sentences", "n_flagged", "sentences",
-    "residue", "signature", "encoding", "warnings",
+    "id", "source", "url", "title", "quality", "mt_score", "machine_translated", "reason", "n_sentences", "n_flagged",
+    "categories", "sentences", "residue", "signature", "encoding", "warnings",
 ]  # fmt: skip
 SENTENCE_KEYS = ["start", "end", "text", "mt_score", "quality", "flagged", "evidence"]
 EVIDENCE_KEYS = ["start", "end", "category", "message", "strength", "source"]
@@ -233,6 +233,11 @@ def test_empty_inputs(run: Run, tmp_path: Path) -> None:
         ([CLEAN, "--model", "tiny"], "no model 'tiny': no config.json in tiny, "),
         ([CLEAN, "--fpr", "0.02"], "no operating point for --fpr 0.02: choose one of 0.001, 0.01, 0.05"),
         ([CLEAN, "--fpr", "nan"], "no operating point for --fpr nan"),
+        ([CLEAN, "--ignore", "grammar"], "no category 'grammar': choose from fragment_break, "),
+        ([CLEAN, "--only", "page_residues"], "no category 'page_residues': choose from fragment_break, "),
+        ([CLEAN, "-o", "tests"], "tests is a folder: name a file"),
+        ([CLEAN, "-o", "nowhere/x.html"], "no such folder: nowhere"),
+        ([CLEAN, "-o", CLEAN], f"{CLEAN} is an input: name another file"),
         ([CLEAN, "--fail-under", "101"], "--fail-under 101 is not a quality: 0 to 100"),
         ([CLEAN, "--fail-under", "nan"], "--fail-under nan is not a quality"),
     ],
@@ -243,7 +248,7 @@ def test_it_cannot_run(run: Run, args: list[str], says: str) -> None:
     assert err.startswith(f"mtdetect: {says}") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("args", [["--fals"], ["--format", "html", CLEAN], ["--fpr", "low", CLEAN]])
+@pytest.mark.parametrize("args", [["--fals"], ["--format", "tsv", CLEAN], ["--fpr", "low", CLEAN]])
 def test_wrong_options(run: Run, args: list[str]) -> None:
     code, out, err = run("score", *args)
     assert (code, out) == (2, "")
@@ -385,7 +390,7 @@ def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bar_only_where_it_disturbs_nothing(model: str, tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
-    script = "from mtdetect import cli; cli._BAR_AFTER_S = 0; cli.main()"
+    script = "from mtdetect import cli, progress; progress._BAR_AFTER_S = 0; cli.main()"
     argv = [sys.executable, "-c", script, "score", "--model", model, GARBLED, CLEAN]
     rows = tmp_path / "rows.jsonl"
     seen = []

@@ -350,9 +350,9 @@ def test_all_errors_is_a_failure(tmp_path: Path) -> None:
 def test_a_line_now_and_then_says_how_it_goes(
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mtdetect import cli
+    from mtdetect import cli, progress
 
-    monkeypatch.setattr(cli, "_NOTE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "_NOTE_EVERY_S", 0.0)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # or a pipe that closes would end the tests
     with pytest.raises(SystemExit) as ended:
         cli.main(["filter", str(corpus), "-o", str(tmp_path / "out"), "--min-quality", "50"])

@@ -20,7 +20,7 @@ from test_filter import CLEAN, GARBLED, command, line, packed, snapshot, unpacke
 from mtdetect import Detector
 from mtdetect.corpus import InputError
 from mtdetect.filter import KEY, Rule, filter_corpus
-from mtdetect.types import SCORE_TYPES
+from mtdetect.writers import score_struct
 
 COUNTS = ("n_in", "n_kept", "n_rejected", "n_errors", "n_other")
 
@@ -60,7 +60,7 @@ def test_parquet_keeps_its_columns_and_types(tmp_path: Path, detector: Detector)
     kept = parquet.read_table(out / "a.parquet")
     assert kept.drop_columns([KEY]).equals(rows.take([0, 2]), check_metadata=True)
     assert kept.column(KEY).to_pylist() == [summary(detector, CLEAN)] * 2
-    assert {field.name: str(field.type) for field in kept.schema.field(KEY).type} == SCORE_TYPES
+    assert kept.schema.field(KEY).type == score_struct()
     assert parquet.ParquetFile(out / "a.parquet").metadata.row_group(0).column(0).compression == "GZIP"
     rejected = parquet.read_table(out / "rejected" / "a.parquet")
     assert rejected.column("id").to_pylist() == [1, 4]

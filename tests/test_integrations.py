@@ -19,6 +19,7 @@ from test_filter import CLEAN, GARBLED, command, line
 from mtdetect import Detector
 from mtdetect.integrations import BatchScorer
 from mtdetect.types import SCORE_TYPES
+from mtdetect.writers import score_struct
 
 # the engines warn of many things that are not ours
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -113,7 +114,7 @@ def test_ray(expected: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     finally:
         ray.shutdown()
     table = parquet.read_table(tmp_path / "out")
-    assert {field.name: str(field.type) for field in table.schema.field("mtdetect").type} == SCORE_TYPES
+    assert table.schema.field("mtdetect").type == score_struct()
     found = sorted(table.to_pylist(), key=lambda row: row["n"])
     assert [row["text"] for row in found] == TEXTS
     assert [row["mtdetect"] for row in found] == [expected[row["id"]] for row in ROWS]

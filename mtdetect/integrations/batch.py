@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,9 @@ import numpy as np
 
 from mtdetect.detector import DEFAULT_POINT, Detector
 from mtdetect.types import SCORE_TYPES
-from mtdetect.writers import KEY
+from mtdetect.writers import KEY, score_struct
 
 __all__ = ["BatchScorer"]
-
-_HF_TYPES = {"double": "float64"}
 
 
 class BatchScorer:
@@ -33,6 +31,8 @@ class BatchScorer:
         The column that holds the articles.
     key : str
         The column that the scores go to: a dict for each article, with the keys of `SCORE_TYPES`.
+    ignore : iterable of str
+        Categories that are switched off, as for `Detector`.
 
     Examples
     --------
@@ -50,15 +50,17 @@ class BatchScorer:
         point: str = DEFAULT_POINT,
         text_field: str = "text",
         key: str = KEY,
+        ignore: Iterable[str] = (),
     ) -> None:
         self.model = model
+        self.ignore = tuple(ignore)
         self.point = point
         self.text_field = text_field
         self.key = key
 
     @cached_property
     def _detector(self) -> Detector:
-        return Detector.from_pretrained(self.model, point=self.point)
+        return Detector.from_pretrained(self.model, point=self.point, ignore=self.ignore)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_detector"}
@@ -97,7 +99,7 @@ class BatchScorer:
             import pyarrow
 
             # with its type: Ray would guess another one from a batch that has nothing but nulls
-            return {**batch, self.key: pyarrow.array(scores, pyarrow.struct(list(SCORE_TYPES.items())))}
+            return {**batch, self.key: pyarrow.array(scores, score_struct())}
         return {**batch, self.key: scores}
 
     def scores(self, texts: Sequence[Any]) -> list[dict[str, Any]]:
@@ -134,4 +136,6 @@ class BatchScorer:
         """
         from datasets import Features, Value
 
-        return Features({**features, self.key: {name: Value(_HF_TYPES.get(t, t)) for name, t in SCORE_TYPES.items()}})
+        special = {"double": Value("float64"), "list<string>": [Value("string")]}
+        scores = {name: special.get(kind) or Value(kind) for name, kind in SCORE_TYPES.items()}
+        return Features({**features, self.key: scores})

@@ -13,11 +13,11 @@ from pyspark.sql.types import StructType
 from mtdetect.detector import DEFAULT_POINT
 from mtdetect.integrations.batch import BatchScorer
 from mtdetect.types import SCORE_TYPES
-from mtdetect.writers import KEY
+from mtdetect.writers import KEY, score_struct
 
 __all__ = ["score_dataframe"]
 
-_SPARK_TYPES = {"bool": "boolean", "int64": "bigint"}
+_SPARK_TYPES = {"bool": "boolean", "int64": "bigint", "list<string>": "array<string>"}
 
 
 def score_dataframe(
@@ -56,7 +56,7 @@ def score_dataframe(
     scorer = BatchScorer(model, point=point, text_field=text_field, key=key)
 
     def scored(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-        kind = pyarrow.struct(list(SCORE_TYPES.items()))
+        kind = score_struct()
         for batch in batches:
             scores = pyarrow.array(scorer.scores(batch.column(text_field).to_pylist()), kind)
             yield pyarrow.RecordBatch.from_arrays([*batch.columns, scores], [*batch.schema.names, key])
