@@ -395,7 +395,7 @@ def evaluate(
 
     from mtdetect.detector import Detector, model_folder
     from mtdetect.evaluate import evaluate as measure
-    from mtdetect.evaluate import tables
+    from mtdetect.tables import tables
 
     folder = model_folder(model)
     installed = folder.resolve().is_relative_to(Path(__file__).resolve().parent)

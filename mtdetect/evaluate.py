@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mtdetect.data import Pair, read_pairs, read_rows
 from mtdetect.detector import Detector
 from mtdetect.types import ArticleScore
 
-__all__ = ["auroc", "evaluate", "tables"]
+__all__ = ["auroc", "evaluate"]
 
 MIN_ARTICLES = 15
 _RESAMPLES = 500
@@ -61,7 +61,7 @@ class _Scored:
     owner: NDArray[np.int64]
     sentence: F64
     flagged: dict[str, B]
-    strong: dict[str, B]
+    evidence: dict[tuple[str, str], B]
 
     @classmethod
     def score(cls, detector: Detector, rows: list[dict[str, Any]]) -> _Scored:
@@ -75,11 +75,6 @@ class _Scored:
             name: np.array([s.flagged for article in articles for s in article.at(name).sentences], bool)
             for name in points
         }
-        strong: dict[str, B] = {}
-        for i, sentence in enumerate(s for article in articles for s in article.sentences):
-            for item in sentence.evidence:
-                if item.strength == "strong":
-                    strong.setdefault(item.category, np.zeros(sum(sizes), bool))[i] = True
 
         def column(name: str) -> NDArray[np.str_]:
             return np.array([str(row[name]) for row in rows])
@@ -94,8 +89,18 @@ class _Scored:
             np.repeat(np.arange(len(rows)), sizes),
             np.array([s.mt_score for article in articles for s in article.sentences]),
             flagged,
-            strong,
+            _hits(articles),
         )
+
+
+def _hits(articles: Iterable[ArticleScore]) -> dict[tuple[str, str], B]:
+    """Return which sentences have evidence, by category and strength, those of all articles one after the other."""
+    sentences = [sentence for article in articles for sentence in article.sentences]
+    hits: dict[tuple[str, str], B] = {}
+    for i, sentence in enumerate(sentences):
+        for item in sentence.evidence:
+            hits.setdefault((item.category, item.strength), np.zeros(len(sentences), bool))[i] = True
+    return dict(sorted(hits.items()))
 
 
 def _resampled(group: NDArray[np.int64], rng: np.random.Generator) -> F64:
@@ -256,6 +261,54 @@ def _round_trips(detector: Detector, pairs: Sequence[Pair]) -> dict[str, Any]:
     return result
 
 
+def _evidence(detector: Detector, scored: _Scored, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return how many sentences of each kind have evidence, and how precise it is against people's news.
+
+    The precision is that of a corpus with as many sentences of the machine as of people: the share of the machine's
+    among those with the evidence.
+    """
+    of = {"human": scored.label == "human", "ht": scored.label == "ht", "mt": scored.label == "mt"}
+    sides = {
+        name: ({key: hit[use[scored.owner]] for key, hit in scored.evidence.items()}, scored.group[scored.owner][
+            use[scored.owner]])
+        for name, use in of.items()
+    }  # fmt: skip
+    for engine, pivot in dict.fromkeys((pair.engine, pair.pivot) for pair in pairs):
+        chosen = [pair for pair in pairs if (pair.engine, pair.pivot) == (engine, pivot)]
+        articles = [detector.score_sentences(pair.machine) for pair in chosen]
+        number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
+        sides[f"{engine}/{pivot}"] = _hits(articles), np.repeat(number, [article.n_sentences for article in articles])
+    found: dict[str, Any] = {}
+    for category, strength in sorted({key for hits, _ in sides.values() for key in hits}):
+        row: dict[str, Any] = {}
+        for name, (hits, group) in sides.items():
+            hit = hits.get((category, strength), np.zeros(len(group), bool))
+            row[name] = {**_rate(hit, group), "n": int(hit.sum()), "of": len(hit)} if len(hit) else {}
+            people = "ht" if name == "mt" else "human"
+            if name not in ("human", "ht") and hit.any():
+                other_hits, other_group = sides[people]
+                other = other_hits.get((category, strength), np.zeros(len(other_group), bool))
+                row[name]["precision"] = _precision(hit, group, other, other_group)
+        found.setdefault(category, {})[strength] = row
+    return found
+
+
+def _precision(
+    machine: B, machine_group: NDArray[np.int64], human: B, human_group: NDArray[np.int64]
+) -> dict[str, float]:
+    def figure(weights: Sequence[F64 | None]) -> float:
+        shares = [
+            float(hit.mean() if weight is None else weight @ hit / weight.sum())
+            for hit, weight in zip((machine, human), weights, strict=True)
+        ]
+        return shares[0] / sum(shares) if any(shares) else float("nan")
+
+    result = _bootstrap([machine_group, human_group], figure)
+    if not human.any():  # no resample has one either: up to three in as many sentences are still likely
+        result["low"] = round(float(machine.mean() / (machine.mean() + 3 / len(human))), 4)
+    return result
+
+
 def evaluate(
     detector: Detector, data: Path, pairs: Sequence[Path] = (), log: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
@@ -302,78 +355,15 @@ def evaluate(
             below = _rate(scored.quality[judged] < 50, scored.group[judged])
             median = round(float(np.median(scored.quality[judged])), 2)
             low_quality[f"{name} {label}"] = below | {"median": median, "not judged": int((use & ~judged).sum())}
-    people = (scored.label == "human")[scored.owner]
-    strong = {
-        category: {"human": int(hit[people].sum()), "mt and ht": int(hit[~people].sum())}
-        for category, hit in sorted(scored.strong.items())
-    }
     log("rates: done")
-    spans = read_rows(data, "spans_dev")
+    spans, trips = read_rows(data, "spans_dev"), read_pairs(pairs)
     return {
         "signature": detector.score("").signature,
         "matched auroc": matched,
-        "round trips": _round_trips(detector, read_pairs(pairs)),
+        "round trips": _round_trips(detector, trips),
         "sentences flagged": flags,
-        "sentences with strong evidence": {"human": int(people.sum()), "mt and ht": int((~people).sum()), "of": strong},
+        "evidence": _evidence(detector, scored, trips),
         "quality below 50": low_quality,
         "quality against judgement": _judgements(detector, read_rows(data, "judgements_dev")),
         "spans": {source: _spans(detector, spans, source) for source in ("mlqe_pe", "mqm")},
     }
-
-
-def _cell(figure: dict[str, Any], percent: bool = False) -> str:
-    factor, digits = (100, 2) if percent else (1, 3)
-    value, low, high = (f"{factor * figure[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
-
-
-def tables(metrics: dict[str, Any]) -> str:
-    """Return the figures as Markdown tables."""
-    lines = [
-        f"signature: `{metrics['signature']}`",
-        "",
-        "| matched AUROC | article | sentence |",
-        "| --- | --- | --- |",
-    ]
-    for name, figure in metrics["matched auroc"]["article"].items():
-        if figure:
-            lines.append(f"| {name} | {_cell(figure)} | {_cell(metrics['matched auroc']['sentence'][name])} |")
-    if metrics["round trips"]:
-        lines += [
-            "",
-            "| round trips | articles | article AUROC | sentence AUROC | quality below 50, % | originals, % |",
-        ]
-        lines += ["| --- | --- | --- | --- | --- | --- |"]
-        for name, row in metrics["round trips"].items():
-            shown = [_cell(row["article auroc"]), _cell(row["sentence auroc"])]
-            shown += [_cell(row[key], percent=True) for key in ("quality below 50", "originals below 50")]
-            lines.append(f"| {name} | {row['articles']} | {' | '.join(shown)} |")
-    flags = metrics["sentences flagged"]
-    points = list(next(iter(flags.values())))
-    lines += ["", f"| sentences flagged, % | {' | '.join(points)} | n |", "| --- " * (len(points) + 2) + "|"]
-    for name, rates in flags.items():
-        cells = " | ".join(_cell(rates[point], percent=True) for point in points)
-        lines.append(f"| {name} | {cells} | {rates[points[0]]['n']} |")
-    human = [rates for name, rates in flags.items() if name.endswith(" human")]
-    worst = [f"{100 * max(rates[point]['value'] for rates in human):.2f}" for point in points]
-    lines.append(f"| worst human source | {' | '.join(worst)} | |")
-    strong = metrics["sentences with strong evidence"]
-    lines += [
-        "",
-        f"| sentences with strong evidence | of {strong['human']} human | of {strong['mt and ht']} translated |",
-    ]
-    lines += ["| --- | --- | --- |"]
-    lines += [f"| {name} | {row['human']} | {row['mt and ht']} |" for name, row in strong["of"].items()]
-    lines += ["", "| articles | quality below 50, % | median | n | not judged |", "| --- | --- | --- | --- | --- |"]
-    for name, rate in metrics["quality below 50"].items():
-        lines.append(
-            f"| {name} | {_cell(rate, percent=True)} | {rate['median']} | {rate['n']} | {rate['not judged']} |"
-        )
-    judged = metrics["quality against judgement"]
-    lines += ["", "| quality against human judgement | Spearman | n |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {_cell(figure)} | {figure['n']} |" for name, figure in judged["sentence"].items()]
-    lines.append(f"| mean over mlqe-da pairs | {judged['mlqe-da mean']:.3f} | |")
-    lines += ["", "| evidence spans, characters | Matthews | precision | recall |", "| --- | --- | --- | --- |"]
-    for name, figures in metrics["spans"].items():
-        lines.append(f"| {name} | {' | '.join(_cell(figures[key]) for key in ('matthews', 'precision', 'recall'))} |")
-    return "\n".join(lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
@@ -60,7 +61,7 @@ def article_fragment(article: ArticleScore) -> str:
 
 def corpus_page(corpus: ScoredCorpus) -> str:
     """Return a report on a corpus as one HTML file."""
-    return _page("corpus.html", f"{len(corpus):,} articles", c=_corpus(corpus))
+    return _page("corpus.html", f"{len(corpus):,} {'article' if len(corpus) == 1 else 'articles'}", c=_corpus(corpus))
 
 
 def corpus_fragment(corpus: ScoredCorpus) -> str:
@@ -162,7 +163,7 @@ def _family(category: str) -> str:
 
 
 def _words(category: str) -> str:
-    return category.replace("_", " ")
+    return safe(category).replace("_", " ")
 
 
 def _pieces(
@@ -279,8 +280,8 @@ def _excerpt(example: Example) -> dict[str, Any]:
     """Return an article with its most machine-like sentences, the flagged ones first, or else with its beginning."""
     scores, row = example.scores, example.row
     pieces: list[dict[str, Any]] = []
-    known = sorted(_sound(scores.get("sentences")), key=lambda s: (-s["flagged"], -s["mt_score"], s["start"]))
-    for sentence in sorted(known[:_EXCERPTS], key=lambda s: s["start"]):
+    known = _sound(scores.get("sentences"))
+    for sentence in sorted(heapq.nlargest(_EXCERPTS, known, key=_telling), key=lambda s: s["start"]):
         text = sentence["text"]
         moved = [
             {**item, "start": max(item["start"] - sentence["start"], 0), "end": item["end"] - sentence["start"]}
@@ -303,6 +304,11 @@ def _excerpt(example: Example) -> dict[str, Any]:
         "sentences": pieces,
         "begin": None if pieces or example.text is None else example.text[:_PLAIN].strip(),
     }
+
+
+def _telling(sentence: dict[str, Any]) -> tuple[bool, bool, float]:
+    strong = any(item["strength"] == "strong" for item in sentence["evidence"])
+    return sentence["flagged"], strong, sentence["mt_score"]
 
 
 def _sound(value: Any) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from pyarrow import parquet
 from mtdetect import Detector
 from mtdetect.classifier import FastClassifier
 from mtdetect.data import DataError, rule_columns, rule_matrix
-from mtdetect.evaluate import auroc, evaluate, tables
+from mtdetect.evaluate import _precision, auroc, evaluate
+from mtdetect.tables import tables
 from mtdetect.train import train_fast
 
 
@@ -34,6 +35,20 @@ def test_it_learns_what_the_machine_does(data: Path, trained: FastClassifier) ->
         assert trips["quality below 50"]["value"] > 0.9 > 0.1 > trips["originals below 50"]["value"]
         assert f"| apertium/{pivot} | 30 | 1.000" in tables(metrics)
     assert "| wmt2021 | 1.000 [1.000, 1.000] |" in tables(metrics)
+    words = metrics["evidence"]["unnatural_phrasing"]["weak"]
+    for name in ("mt", "apertium/cat", "apertium/spa"):
+        assert words[name]["n"] == round(words[name]["value"] * words[name]["of"]) > 0
+        assert words[name]["precision"]["low"] <= words[name]["precision"]["value"] > 0.9
+    assert f"| unnatural_phrasing | weak | {words['human']['n']} | " in tables(metrics)
+
+
+def test_precision_is_that_of_as_many_sentences_of_both() -> None:
+    machine, human = np.arange(100) < 30, np.arange(1000) < 100
+    groups = np.arange(100), np.arange(1000)
+    figure = _precision(machine, groups[0], human, groups[1])
+    assert figure["value"] == 0.75 and 0.65 < figure["low"] < 0.72 < 0.78 < figure["high"] < 0.85
+    never = _precision(machine, groups[0], np.zeros(1000, bool), groups[1])
+    assert never == {"value": 1, "low": pytest.approx(0.3 / 0.303, abs=1e-4), "high": 1}
 
 
 def test_the_same_seed_and_data_give_the_same_bytes(data: Path, trained: FastClassifier, tmp_path: Path) -> None:

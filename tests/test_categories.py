@@ -1,0 +1,98 @@
+"""The table of categories, switching them off, and their pages."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from mtdetect import Detector
+from mtdetect.artifacts import RULES
+from mtdetect.categories import CATEGORIES, ignored
+
+ROOT = Path(__file__).parents[1]
+GARBLED = (ROOT / "notebooks" / "articles" / "garbled.txt").read_text("utf-8")
+
+
+def categories(detector: Detector, text: str) -> set[str]:
+    article = detector.score(text)
+    return {item.category for sentence in article.sentences for item in sentence.evidence} | {
+        item.category for item in article.residue
+    }
+
+
+def test_table_holds_what_can_be_found() -> None:
+    found = {rule.category for rule in RULES} | {"spun_synonym", "unnatural_phrasing", "page_residue"}
+    assert set(CATEGORIES) == found
+
+
+@pytest.mark.parametrize("name", [name for name in CATEGORIES if name != "unnatural_phrasing"])
+def test_example_shows_its_category_and_switching_it_off_hides_it(detector: Detector, name: str) -> None:
+    example = f"{CATEGORIES[name].example}\n\nIt rained in the valley, and the mayor went home on foot."
+    assert name in categories(detector, example)
+    off = Detector(detector.classifier, detector.point, ignore=[name])
+    assert name not in categories(off, example)
+    assert off.score(example).signature == detector.score(example).signature + f"|ignore:{name}"
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+def test_nothing_else_is_lost(detector: Detector, name: str) -> None:
+    off = Detector(detector.classifier, detector.point, ignore=[name])
+    before, after = categories(detector, GARBLED), categories(off, GARBLED)
+    # a sentence that a rule made the model flag may lose the words of the model, too
+    assert before - {name, "unnatural_phrasing"} <= after and name not in after
+    changed = name in before and name not in ("entity_inconsistent", "unnatural_phrasing", "page_residue")
+    mended = off.score(GARBLED).quality >= detector.score(GARBLED).quality
+    assert mended or not changed
+
+
+def test_only(detector: Detector) -> None:
+    off = Detector(detector.classifier, detector.point, ignore=ignored(only=["fragment_break"]))
+    article = off.score(GARBLED)
+    assert {item.category for s in article.sentences for item in s.evidence} == {"fragment_break"}
+    assert article.residue, "residue is not evidence: it stays out of the scores"
+    assert [s.flagged for s in article.sentences] == [bool(s.evidence) for s in article.sentences]
+    assert article.categories == ("fragment_break",)
+
+
+def test_without_the_words_of_the_model_its_score_flags_nothing(detector: Detector) -> None:
+    off = Detector(detector.classifier, "fpr_5", ignore=["unnatural_phrasing"])
+    for point in ("fpr_0.1", "fpr_1", "fpr_5"):
+        article = off.score(GARBLED).at(point)
+        assert article.point.sentence == math.inf
+        assert all(s.flagged == any(e.strength == "strong" for e in s.evidence) for s in article.sentences)
+    assert [s.mt_score for s in article.sentences] == [s.mt_score for s in detector.score(GARBLED).sentences]
+
+
+def test_unknown_category(detector: Detector) -> None:
+    with pytest.raises(ValueError, match="no category 'grammar': choose from fragment_break, "):
+        Detector(detector.classifier, ignore=["grammar"])
+    with pytest.raises(ValueError, match="no category"):
+        ignored(only=["grammar"])
+
+
+PAGES = ROOT / "docs" / "categories"
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+def test_page_is_true(detector: Detector, name: str) -> None:
+    """Each category has a page; its examples are found or not as it says, its figures are those of the model."""
+    page = (PAGES / f"{name}.md").read_text("utf-8")
+    assert page.startswith(f"# {name}\n") and f"--ignore {name}" in page and CATEGORIES[name].what in page
+    blocks = dict(re.findall(r"^(Found|Not found):\n\n```text\n(.*?)\n```", page, re.MULTILINE | re.DOTALL))
+    assert set(blocks) == {"Found", "Not found"}
+    for kind, block in blocks.items():
+        for text in block.split("\n\n") if name != "unnatural_phrasing" else [block]:
+            assert (name in categories(detector, text)) == (kind == "Found"), text
+    figures = json.loads((ROOT / "models" / "fast-v2" / "metrics.json").read_bytes())["evidence"]
+    for strength, row in figures.get(name, {}).items():
+        assert f"| {strength} | {row['human']['n']} | " in page
+
+
+def test_index_lists_all_pages() -> None:
+    index = (PAGES / "README.md").read_text("utf-8")
+    for name in CATEGORIES:
+        assert f"({name}.md)" in index
