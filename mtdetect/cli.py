@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 _POINTS = {0.001: "fpr_0.1", 0.01: "fpr_1", 0.05: "fpr_5"}
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -525,24 +525,11 @@ def _fingerprints(files: list[str]) -> list[list[Any]]:
 
 @app.command(epilog="Example: mtdetect info")
 def info(model: _Model = "fast") -> None:
-    """Say what a model is. Name, digest, size, operating points, training data."""
-    from mtdetect.classifier import FastClassifier
+    """Say what a model is: card, operating points with measured rates, categories, training data."""
+    from mtdetect.card import lines_about
     from mtdetect.detector import model_folder
 
-    folder = model_folder(model)
-    loaded = FastClassifier.load(folder)
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    lines = [f"{loaded.config['name']}@{loaded.digest}, {size / 1e6:.1f} MB, in {folder}", "operating points:"]
-    for point in loaded.points.values():
-        lines.append(
-            f"  {point.name:8} sentence flagged from mt_score {point.sentence:.3f},"
-            f" article machine-translated from {point.article:.3f}"
-        )
-    lines.append("training:")
-    for name, value in loaded.config["training"].items():
-        entries = value.items() if isinstance(value, dict) else [(name, value)]
-        lines += [f"  {key}: {entry}" for key, entry in entries]
-    _put(_safe_lines("\n".join(lines)))
+    _put(_safe_lines("\n".join(lines_about(model_folder(model)))))
 
 
 def _detector(model: str, fpr: float, ignore: list[str] | None, only: list[str] | None) -> Detector:

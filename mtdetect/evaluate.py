@@ -283,7 +283,7 @@ def _evidence(detector: Detector, scored: _Scored, pairs: Sequence[Pair]) -> dic
         row: dict[str, Any] = {}
         for name, (hits, group) in sides.items():
             hit = hits.get((category, strength), np.zeros(len(group), bool))
-            row[name] = {**_rate(hit, group), "n": int(hit.sum()), "of": len(hit)} if len(hit) else {}
+            row[name] = {"n": int(hit.sum()), "of": len(hit)}
             people = "ht" if name == "mt" else "human"
             if name not in ("human", "ht") and hit.any():
                 other_hits, other_group = sides[people]
@@ -296,17 +296,18 @@ def _evidence(detector: Detector, scored: _Scored, pairs: Sequence[Pair]) -> dic
 def _precision(
     machine: B, machine_group: NDArray[np.int64], human: B, human_group: NDArray[np.int64]
 ) -> dict[str, float]:
+    # where no sentence has it, no resample has, either, but up to three in as many are still likely
+    likely = 0.0 if human.any() else 3 / len(human)
+
     def figure(weights: Sequence[F64 | None]) -> float:
         shares = [
             float(hit.mean() if weight is None else weight @ hit / weight.sum())
             for hit, weight in zip((machine, human), weights, strict=True)
         ]
-        return shares[0] / sum(shares) if any(shares) else float("nan")
+        return shares[0] / (sum(shares) + likely) if any(shares) else float("nan")
 
     result = _bootstrap([machine_group, human_group], figure)
-    if not human.any():  # no resample has one either: up to three in as many sentences are still likely
-        result["low"] = round(float(machine.mean() / (machine.mean() + 3 / len(human))), 4)
-    return result
+    return result if human.any() else result | {"value": 1.0, "high": 1.0}
 
 
 def evaluate(
@@ -344,6 +345,7 @@ def evaluate(
     matched = {level: {name: _matched(scored, name, level) for name in with_mt} for level in ("article", "sentence")}
     log("matched figures: done")
     flags: dict[str, Any] = {}
+    called: dict[str, Any] = {}
     low_quality: dict[str, Any] = {}
     for name in sources:
         for label in np.unique(scored.label[scored.source == name]):
@@ -352,6 +354,10 @@ def evaluate(
             group = scored.group[scored.owner][which]
             flags[f"{name} {label}"] = {point: _rate(hit[which], group) for point, hit in scored.flagged.items()}
             judged = use & ~np.isnan(scored.quality)
+            called[f"{name} {label}"] = {
+                point.name: _rate(scored.mt_score[judged] >= point.article, scored.group[judged])
+                for point in detector.classifier.points.values()
+            }
             below = _rate(scored.quality[judged] < 50, scored.group[judged])
             median = round(float(np.median(scored.quality[judged])), 2)
             low_quality[f"{name} {label}"] = below | {"median": median, "not judged": int((use & ~judged).sum())}
@@ -362,6 +368,7 @@ def evaluate(
         "matched auroc": matched,
         "round trips": _round_trips(detector, trips),
         "sentences flagged": flags,
+        "articles called machine-translated": called,
         "evidence": _evidence(detector, scored, trips),
         "quality below 50": low_quality,
         "quality against judgement": _judgements(detector, read_rows(data, "judgements_dev")),

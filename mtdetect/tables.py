@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-__all__ = ["evidence_table", "tables"]
+__all__ = ["category_table", "evidence_table", "tables", "worst_rate"]
 
 
 def _cell(figure: dict[str, Any], percent: bool = False) -> str:
@@ -34,15 +35,15 @@ def tables(metrics: dict[str, Any]) -> str:
             shown = [_cell(row["article auroc"]), _cell(row["sentence auroc"])]
             shown += [_cell(row[key], percent=True) for key in ("quality below 50", "originals below 50")]
             lines.append(f"| {name} | {row['articles']} | {' | '.join(shown)} |")
-    flags = metrics["sentences flagged"]
-    points = list(next(iter(flags.values())))
-    lines += ["", f"| sentences flagged, % | {' | '.join(points)} | n |", "| --- " * (len(points) + 2) + "|"]
-    for name, rates in flags.items():
-        cells = " | ".join(_cell(rates[point], percent=True) for point in points)
-        lines.append(f"| {name} | {cells} | {rates[points[0]]['n']} |")
-    human = [rates for name, rates in flags.items() if name.endswith(" human")]
-    worst = [f"{100 * max(rates[point]['value'] for rates in human):.2f}" for point in points]
-    lines.append(f"| worst human source | {' | '.join(worst)} | |")
+    for key in ("sentences flagged", "articles called machine-translated"):
+        rates = metrics[key]
+        points = list(next(iter(rates.values())))
+        lines += ["", f"| {key}, % | {' | '.join(points)} | n |", "| --- " * (len(points) + 2) + "|"]
+        for name, row in rates.items():
+            cells = " | ".join(_cell(row[point], percent=True) for point in points)
+            lines.append(f"| {name} | {cells} | {row[points[0]]['n']} |")
+        worst = [f"{100 * worst_rate(rates, 'human', point):.2f}" for point in points]
+        lines.append(f"| worst human source | {' | '.join(worst)} | |")
     lines += ["", *evidence_table(metrics["evidence"])]
     lines += ["", "| articles | quality below 50, % | median | n | not judged |", "| --- | --- | --- | --- | --- |"]
     for name, rate in metrics["quality below 50"].items():
@@ -59,18 +60,49 @@ def tables(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def worst_rate(rates: dict[str, Any], label: str, point: str) -> float:
+    """Return the highest rate of any source with this label."""
+    return max((row[point]["value"] for name, row in rates.items() if name.endswith(f" {label}")), default=math.nan)
+
+
 def evidence_table(evidence: dict[str, Any]) -> list[str]:
-    """Return the lines of a table: sentences with evidence per 10,000 of each kind, and its precision."""
+    """Return the lines of a table: how many of 10,000 sentences have evidence, and its precision, for each kind."""
     kinds = list(next(iter(next(iter(evidence.values())).values()))) if evidence else []
-    trips = [name for name in kinds if "/" in name]
-    heads = ["evidence", "strength", "human, n", *(f"{name}, per 10,000" for name in ("human", "ht", "mt", *trips))]
-    heads += ["precision " + name for name in ("mt", *trips)]
+    direct = [name for name in kinds if name in _KINDS]
+    machine = [name for name in kinds if name not in ("human", "ht")]
+    heads = [
+        "evidence",
+        "human, n",
+        *(f"{name}, of 10,000" for name in direct),
+        *(f"precision {name}" for name in machine),
+    ]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for category, strengths in evidence.items():
         for strength, row in strengths.items():
-            cells = [category, strength, str(row["human"].get("n", ""))]
-            shares = [row[name].get("value") for name in ("human", "ht", "mt", *trips)]
-            cells += ["" if share is None else f"{10_000 * share:.1f}" for share in shares]
-            cells += [_cell(row[name]["precision"]) if "precision" in row[name] else "" for name in ("mt", *trips)]
+            cells = [f"{category}, {strength}", str(row["human"]["n"])]
+            cells += [_of_10_000(row[name]) for name in direct]
+            cells += [_precision(row[name]) for name in machine]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+_KINDS = {"human": "news by people", "ht": "translations by people", "mt": "translations by machines"}
+
+
+def category_table(strengths: dict[str, Any]) -> list[str]:
+    """Return the lines of a table for one category: a line for each strength and kind of sentences."""
+    lines = ["| strength | sentences of | with it | of 10,000 | precision |", "| --- | --- | --- | --- | --- |"]
+    for strength, row in strengths.items():
+        for name, part in row.items():
+            kind = _KINDS.get(name) or f"round trips, {name.partition('/')[2]}"
+            counts = f"{part['n']} of {part['of']:,}"
+            lines.append(f"| {strength} | {kind} | {counts} | {_of_10_000(part)} | {_precision(part)} |")
+    return lines
+
+
+def _of_10_000(part: dict[str, Any]) -> str:
+    return f"{10_000 * part['n'] / part['of']:.1f}" if part["of"] else ""
+
+
+def _precision(part: dict[str, Any]) -> str:
+    return _cell(part["precision"]) if "precision" in part else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from mtdetect import Detector
 from mtdetect.artifacts import RULES
 from mtdetect.categories import CATEGORIES, ignored
+from mtdetect.classifier import FastClassifier
+from mtdetect.tables import category_table
 
 ROOT = Path(__file__).parents[1]
 GARBLED = (ROOT / "notebooks" / "articles" / "garbled.txt").read_text("utf-8")
@@ -88,11 +92,47 @@ def test_page_is_true(detector: Detector, name: str) -> None:
         for text in block.split("\n\n") if name != "unnatural_phrasing" else [block]:
             assert (name in categories(detector, text)) == (kind == "Found"), text
     figures = json.loads((ROOT / "models" / "fast-v2" / "metrics.json").read_bytes())["evidence"]
-    for strength, row in figures.get(name, {}).items():
-        assert f"| {strength} | {row['human']['n']} | " in page
+    if name in figures:
+        assert "\n".join(["## Measured precision", "", *category_table(figures[name]), ""]) in page
+    else:
+        assert "No sentence of the dev split has it" in page
 
 
 def test_index_lists_all_pages() -> None:
     index = (PAGES / "README.md").read_text("utf-8")
     for name in CATEGORIES:
         assert f"({name}.md)" in index
+
+
+def info(*args: object) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", "from mtdetect.cli import main; main()", "info", *map(str, args)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_info_says_what_the_model_finds_and_how_it_was_measured() -> None:
+    says = info()
+    for name, category in CATEGORIES.items():
+        assert re.search(f"^  {name} +{', '.join(category.strengths)} +{re.escape(category.what)}$", says, re.MULTILINE)
+    metrics = json.loads((ROOT / "models" / "fast-v2" / "metrics.json").read_bytes())
+    for point in ("fpr_0.1", "fpr_1", "fpr_5"):
+        rates = [
+            f"{100 * max(row[point]['value'] for name, row in metrics[key].items() if name.endswith(label)):.2f}"
+            for key in ("sentences flagged", "articles called machine-translated")
+            for label in (" human", " ht", " mt")
+        ]
+        assert re.search(rf"^  {point} +{' +'.join(rates)}$", says, re.MULTILINE), rates
+    assert "Not meant for decisions about people" in says and "spa.parquet" in says
+
+
+def test_info_on_a_model_of_ones_own(trained: FastClassifier, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    trained.save(folder)
+    says = info("--model", folder)
+    assert f"small-v1@{trained.digest}" in says and "not measured: mtdetect evaluate has not been run" in says
+    for damaged in ("{", "[]", "{}", '{"signature": 5}'):
+        (folder / "metrics.json").write_text(damaged)
+        assert "metrics.json can't be read" in info("--model", folder)
+    (folder / "metrics.json").write_bytes((ROOT / "models" / "fast-v2" / "metrics.json").read_bytes())
+    assert "holds the figures of another model" in info("--model", folder)

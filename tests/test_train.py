@@ -37,9 +37,9 @@ def test_it_learns_what_the_machine_does(data: Path, trained: FastClassifier) ->
     assert "| wmt2021 | 1.000 [1.000, 1.000] |" in tables(metrics)
     words = metrics["evidence"]["unnatural_phrasing"]["weak"]
     for name in ("mt", "apertium/cat", "apertium/spa"):
-        assert words[name]["n"] == round(words[name]["value"] * words[name]["of"]) > 0
+        assert 0 < words[name]["n"] <= words[name]["of"]
         assert words[name]["precision"]["low"] <= words[name]["precision"]["value"] > 0.9
-    assert f"| unnatural_phrasing | weak | {words['human']['n']} | " in tables(metrics)
+    assert f"| unnatural_phrasing, weak | {words['human']['n']} | " in tables(metrics)
 
 
 def test_precision_is_that_of_as_many_sentences_of_both() -> None:
@@ -48,7 +48,7 @@ def test_precision_is_that_of_as_many_sentences_of_both() -> None:
     figure = _precision(machine, groups[0], human, groups[1])
     assert figure["value"] == 0.75 and 0.65 < figure["low"] < 0.72 < 0.78 < figure["high"] < 0.85
     never = _precision(machine, groups[0], np.zeros(1000, bool), groups[1])
-    assert never == {"value": 1, "low": pytest.approx(0.3 / 0.303, abs=1e-4), "high": 1}
+    assert never["value"] == never["high"] == 1 and 0.2 / 0.203 < never["low"] < 0.3 / 0.303
 
 
 def test_the_same_seed_and_data_give_the_same_bytes(data: Path, trained: FastClassifier, tmp_path: Path) -> None:
