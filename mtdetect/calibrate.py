@@ -92,7 +92,7 @@ def calibrate(
     means = np.array([np.bincount(owner, part, len(sizes)) for part in z[:2]]) / np.maximum(sizes, 1)
 
     # documents that machines and people translated; as much weight for round trips against originals
-    matched = np.isin(source, source[label == "ht"]) & (sizes[: len(rows)] > 0)
+    matched = np.isin(source, source[label == "mt"]) & (sizes[: len(rows)] > 0)
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
     side = groups * 2 + (label == "mt")
     weight = matched / np.bincount(side, matched)[side].clip(1)
@@ -135,7 +135,7 @@ def calibrate(
             chosen[level] = round(float(max(np.quantile(sample, 1 - rate) for sample in samples)) + 5e-7, 6)
         points[name] = chosen
     log(f"operating points: {points}")
-    by_people = np.concatenate([which for (_, kind), which in people.items() if kind == "ht"])
+    by_people = np.concatenate([which for (_, kind), which in people.items() if kind == "ht"] or [news])
     part = np.isin(owner, by_people)
     quality = _fit_quality(model, data, clean, unseen, (z[:, part], hits[part], sizes[by_people]), rng)
     raw = {}

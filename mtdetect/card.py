@@ -73,18 +73,26 @@ def _measured(path: Path, model: FastClassifier) -> list[str]:
         measured = f"|model:{model.config['name']}@{model.digest}|" in metrics["signature"]
         if not measured:
             return [f"  {path} holds the figures of another model"]
-        lines = ["  measured on the dev split, percent, the source with the highest rate:"]
-        lines.append(f"  {'':8} {'sentences flagged':^27} {'articles called':^27}")
-        lines.append(f"  {'':8} " + " ".join([f"{'human':>8} {'ht':>9} {'mt':>8}"] * 2))
-        for point in model.points:
-            cells = []
-            for key in ("sentences flagged", "articles called machine-translated"):
-                for label, width in (("human", 8), ("ht", 9), ("mt", 8)):
-                    rate = worst_rate(metrics[key], label, point)
-                    cells.append(f"{'–' if math.isnan(rate) else f'{100 * rate:.2f}':>{width}}")
-            lines.append(f"  {point:8} {' '.join(cells)}")
+        lines = []
+        if "sentences flagged" in metrics:
+            lines += ["  measured on the dev split, percent, the source with the highest rate:"]
+            lines.append(f"  {'':8} {'sentences flagged':^27} {'articles called':^27}")
+            lines.append(f"  {'':8} " + " ".join([f"{'human':>8} {'ht':>9} {'mt':>8}"] * 2))
+            for point in model.points:
+                cells = []
+                for key in ("sentences flagged", "articles called machine-translated"):
+                    for label, width in (("human", 8), ("ht", 9), ("mt", 8)):
+                        rate = worst_rate(metrics[key], label, point)
+                        cells.append(f"{'–' if math.isnan(rate) else f'{100 * rate:.2f}':>{width}}")
+                lines.append(f"  {point:8} {' '.join(cells)}")
+            lines.append("  " + "; ".join(f"{label}: {words}" for label, words in _RATES.items()))
+        if metrics["round trips"]:
+            lines += ["", "round trips against their originals, AUROC:"]
+        for name, row in metrics["round trips"].items():
+            areas = (f"{level}s {row[f'{level} auroc']['value']:.3f}" for level in ("article", "sentence"))
+            lines.append(f"  {name:14} {', '.join(areas)}")
     except OSError:
         return ["  not measured: mtdetect evaluate has not been run"]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return [f"  {path} can't be read"]
-    return [*lines, "  " + "; ".join(f"{label}: {words}" for label, words in _RATES.items())]
+    return lines

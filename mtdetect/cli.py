@@ -102,7 +102,10 @@ _IdField = Annotated[
         metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url.", show_default=False
     ),
 ]
-_Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with the Parquet files of the data.")]
+_Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder with the Parquet files of the data.", show_default=False),
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -354,29 +357,45 @@ def filter_command(
         _fail(f"no row could be read; why is in {output / 'errors.jsonl'}")
 
 
-@app.command(epilog="Example: mtdetect train fast --data data -o models/mine")
+@app.command(epilog="Example: mtdetect train fast --base fast --pairs pairs.parquet -o models/mine")
 def train(
     kind: Annotated[_Trainable, typer.Argument(help="Kind of model.")],
-    data: _Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Model folder to write.")],
+    data: _Data = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="Adapt a model to --pairs, instead of --data DIR.", show_default=False),
+    ] = None,
     pairs: Annotated[
-        list[Path] | None, typer.Option(metavar="PAIRS.parquet", help="Round trips of clean training articles.")
+        list[Path] | None, typer.Option(metavar="PAIRS.parquet", help="Round trips of clean articles.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and data give the same model.")] = 0,
 ) -> None:
-    """Train, calibrate and save a model."""
-    from mtdetect.train import train_fast
+    """Train a model from data, or adapt one to round trips of your own; calibrate and save it."""
+    if (data is None) == (base is None):
+        _fail("name --data DIR to train from the beginning, or --base fast to adapt a model to --pairs")
+    if base is not None:
+        from mtdetect.classifier import FastClassifier
+        from mtdetect.detector import model_folder
+        from mtdetect.tune import tune_fast
 
-    classifier = train_fast(data, output, pairs=pairs or (), seed=seed, log=_note)
+        if not pairs:
+            _fail("--base needs --pairs PAIRS.parquet, from mtdetect roundtrip")
+        classifier = tune_fast(FastClassifier.load(model_folder(base)), output, pairs, log=_note)
+    elif data is not None:
+        from mtdetect.train import train_fast
+
+        classifier = train_fast(data, output, pairs=pairs or (), seed=seed, log=_note)
     _note(f"{output}: {classifier.config['name']}@{classifier.digest}")
 
 
 @app.command(epilog="Example: mtdetect evaluate --data data > tables.md")
 def evaluate(
-    data: _Data,
+    data: _Data = None,
     model: _Model = "fast",
     pairs: Annotated[
-        list[Path] | None, typer.Option(metavar="PAIRS.parquet", help="Round trips of clean dev articles.")
+        list[Path] | None,
+        typer.Option(metavar="PAIRS.parquet", help="Round trips of clean articles that the model has not seen."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -390,7 +409,9 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure a model on the dev split. Prints the tables, writes metrics.json."""
+    """Measure a model, on the dev split or on your own round trips. Prints the tables, writes metrics.json."""
+    if data is None and not pairs:
+        _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, or both")
     import orjson
 
     from mtdetect.detector import Detector, model_folder

@@ -311,18 +311,18 @@ def _precision(
 
 
 def evaluate(
-    detector: Detector, data: Path, pairs: Sequence[Path] = (), log: Callable[[str], None] = lambda line: None
+    detector: Detector, data: Path | None, pairs: Sequence[Path] = (), log: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
-    """Measure a detector on the dev split.
+    """Measure a detector on the dev split, and on round trips.
 
     Parameters
     ----------
     detector : Detector
         At the operating point that spans are taken from.
-    data : Path
-        Folder with ``articles_dev``, ``judgements_dev`` and ``spans_dev``.
+    data : Path or None
+        Folder with ``articles_dev``, ``judgements_dev`` and ``spans_dev``; None for the figures of round trips alone.
     pairs : sequence of Path
-        Round trips of clean dev articles, from `mtdetect roundtrip`.
+        Round trips of clean articles that the model has not seen, from `mtdetect roundtrip`.
     log : callable
         Called with a line at each step.
 
@@ -337,6 +337,10 @@ def evaluate(
     DataError
         If the data are missing.
     """
+    trips = read_pairs(pairs)
+    result = {"signature": detector.score("").signature, "round trips": _round_trips(detector, trips)}
+    if data is None:
+        return result
     rows = [row for row in read_rows(data, "articles_dev") if row["text"] or row["sentences"]]
     scored = _Scored.score(detector, rows)
     log(f"scored {len(rows)} articles, {len(scored.sentence)} sentences")
@@ -362,11 +366,9 @@ def evaluate(
             median = round(float(np.median(scored.quality[judged])), 2)
             low_quality[f"{name} {label}"] = below | {"median": median, "not judged": int((use & ~judged).sum())}
     log("rates: done")
-    spans, trips = read_rows(data, "spans_dev"), read_pairs(pairs)
-    return {
-        "signature": detector.score("").signature,
+    spans = read_rows(data, "spans_dev")
+    return result | {
         "matched auroc": matched,
-        "round trips": _round_trips(detector, trips),
         "sentences flagged": flags,
         "articles called machine-translated": called,
         "evidence": _evidence(detector, scored, trips),

@@ -16,15 +16,7 @@ def _cell(figure: dict[str, Any], percent: bool = False) -> str:
 
 def tables(metrics: dict[str, Any]) -> str:
     """Return the figures as Markdown tables."""
-    lines = [
-        f"signature: `{metrics['signature']}`",
-        "",
-        "| matched AUROC | article | sentence |",
-        "| --- | --- | --- |",
-    ]
-    for name, figure in metrics["matched auroc"]["article"].items():
-        if figure:
-            lines.append(f"| {name} | {_cell(figure)} | {_cell(metrics['matched auroc']['sentence'][name])} |")
+    lines = [f"signature: `{metrics['signature']}`"]
     if metrics["round trips"]:
         lines += [
             "",
@@ -35,6 +27,12 @@ def tables(metrics: dict[str, Any]) -> str:
             shown = [_cell(row["article auroc"]), _cell(row["sentence auroc"])]
             shown += [_cell(row[key], percent=True) for key in ("quality below 50", "originals below 50")]
             lines.append(f"| {name} | {row['articles']} | {' | '.join(shown)} |")
+    if "matched auroc" not in metrics:
+        return "\n".join(lines)
+    lines += ["", "| matched AUROC | article | sentence |", "| --- | --- | --- |"]
+    for name, figure in metrics["matched auroc"]["article"].items():
+        if figure:
+            lines.append(f"| {name} | {_cell(figure)} | {_cell(metrics['matched auroc']['sentence'][name])} |")
     for key in ("sentences flagged", "articles called machine-translated"):
         rates = metrics[key]
         points = list(next(iter(rates.values())))

@@ -31,9 +31,8 @@ from mtdetect.classifier import (
 from mtdetect.data import DataError, Pair, read_pairs, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
 
-__all__ = ["train_fast"]
+__all__ = ["NgramCounts", "digest_of", "pair_sentences", "train_fast"]
 
-MATCHED = ("wmt_mt", "wmt_ref", "wmt2021", "llm_mt", "htvsmt")
 _CHUNK = 4000
 _SYSTEMS = 4
 _SAMPLE = 2000
@@ -49,21 +48,22 @@ _REAL_TERMS = (
 )
 _BY_CHANCE = 0.15
 _SEEN = {"word2": 1, "word3": 2}  # times, for an n-gram to be familiar: the table is small
-_CHAR_SCALE, _LEVEL_SCALE = 0.35, 0.2  # relative to word n-grams; the latter in the quality head
+CHAR_SCALE, _LEVEL_SCALE = 0.35, 0.2  # relative to word n-grams; the latter in the quality head
 _TRANSLATED = {"roundtrip": 0.3, "garble": 0.5}  # weight of all translated news, relative to that of all round trips
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Keys:
+class NgramCounts:
     """The n-grams of many sentences: for each kind, the sentence and the key of each."""
 
     of: dict[str, tuple[NDArray[np.int32], NDArray[np.uint32]]]
     n_tokens: I64
 
     @classmethod
-    def extract(cls, sentences: Sequence[str], kinds: Iterable[str]) -> _Keys:
+    def extract(cls, sentences: Sequence[str], kinds: Iterable[str]) -> NgramCounts:
+        """Count the n-grams of these kinds."""
         parts: dict[str, list[tuple[NDArray[np.int32], NDArray[np.uint32]]]] = {kind: [] for kind in kinds}
         n_tokens = []
         for begin in range(0, len(sentences), _CHUNK):
@@ -101,7 +101,7 @@ class _Keys:
                 owner, row = owner[row > 0], row[row > 0]
             rows.append(owner)
             columns.append(row.astype(np.int32))
-            scale = _CHAR_SCALE if kind in CHAR_KINDS else 1.0
+            scale = CHAR_SCALE if kind in CHAR_KINDS else 1.0
             values.append(scale / self.n_tokens[owner] ** LENGTH_POWER[head])
         shape = (len(self.n_tokens), len(model.arrays["keys"]) + 1 + len(model.arrays["chars"]))
         return sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
@@ -121,8 +121,7 @@ def _matched_rows(articles: list[dict[str, Any]], rng: np.random.Generator) -> l
     """Return the documents that have both a machine and a human version, some systems of each."""
     sources: dict[str, list[dict[str, Any]]] = {}
     for row in articles:
-        if row["source"] in MATCHED:
-            sources.setdefault(row["group"], []).append(row)
+        sources.setdefault(row["group"], []).append(row)
     kept = []
     for group in sources.values():
         if {row["label"] == "mt" for row in group} == {True, False}:
@@ -169,10 +168,11 @@ def _standard(values: F64, kinds: I64) -> F64:
 def _digests(data: Path) -> dict[str, str]:
     names = ("articles_train", "articles_dev", "judgements_train", "judgements_dev", "spans_train")
     files = [data / f"{name}.parquet" for name in names] + [data / "tortured_phrases.json"]
-    return {file.name: _digest(file) for file in files}
+    return {file.name: digest_of(file) for file in files}
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """Return the first 16 digits of the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
@@ -241,7 +241,7 @@ def _spun(phrases: Iterable[str], human: Iterable[str]) -> tuple[NDArray[np.uint
     return np.unique(first_words), np.array(sorted(kept.values()), np.uint64)
 
 
-def _pair_sentences(pairs: Sequence[Pair], first_group: int) -> tuple[list[str], list[bool], list[int], list[float]]:
+def pair_sentences(pairs: Sequence[Pair], first_group: int) -> tuple[list[str], list[bool], list[int], list[float]]:
     """Return the sentences of round trips that changed, with their originals: text, machine, group, weight."""
     texts: list[str] = []
     machine: list[bool] = []
@@ -318,13 +318,9 @@ def train_fast(
     rng = np.random.default_rng(seed)
     articles = read_rows(data, "articles_train")
     round_trips = read_pairs(pairs)
-    travelled = {pair.group for pair in round_trips}
-    clean = [
-        row["text"]
-        for row in articles
-        # an n-gram must not be familiar because it stands in a training sentence
-        if row["label"] == "human" and row["source"] not in MATCHED and row["group"] not in travelled
-    ]
+    # an n-gram must not be familiar because it stands in a training sentence
+    travelled = {pair.group for pair in round_trips} | {row["group"] for row in articles if row["label"] == "mt"}
+    clean = [row["text"] for row in articles if row["label"] == "human" and row["group"] not in travelled]
     held_out = rng.permutation(len(clean))[: min(_SAMPLE, len(clean) // 8)]
     kept = np.setdiff1d(np.arange(len(clean)), held_out)
     log(f"counting the n-grams of {len(kept)} clean articles")
@@ -339,13 +335,13 @@ def train_fast(
     owner = np.repeat(np.arange(len(rows)), [len(part) for part in split])
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
     log(f"{len(rows)} matched articles, {len(owner)} sentences")
-    texts, made, pair_groups, pair_weights = _pair_sentences(round_trips, int(groups.max()) + 1)
+    texts, made, pair_groups, pair_weights = pair_sentences(round_trips, int(groups.max()) + 1)
     log(f"{len(round_trips)} round trips, {len(texts)} sentences")
     sentences = [sentence for part in split for sentence in part] + texts
-    keys = _Keys.extract(sentences, KINDS if texts else TOKEN_KINDS)
+    keys = NgramCounts.extract(sentences, KINDS if texts else TOKEN_KINDS)
     judged = read_rows(data, "judgements_train")
     judged_texts = [row["text"] for row in judged]
-    judged_keys = _Keys.extract(judged_texts, KINDS)
+    judged_keys = NgramCounts.extract(judged_texts, KINDS)
     each = np.arange(len(judged))
     all_groups = np.append(groups[owner], pair_groups).astype(np.int64)
     parts = [keys.vocabulary(kind, all_groups, 5) for kind in TOKEN_KINDS]
@@ -393,7 +389,7 @@ def train_fast(
                 weights = _fit_sgd(features[use], is_machine[use], weighted[use], seed)
                 column = HEADS.index(head)
                 target_model.arrays["weights"][:, column] = weights[1:n]
-                target_model.arrays["chars"][:, column] = weights[n:n_all] * _CHAR_SCALE
+                target_model.arrays["chars"][:, column] = weights[n:n_all] * CHAR_SCALE
                 target_model.arrays["levels"][:, :, column] = weights[n_all:].reshape(len(FAMILIAR_KINDS), LEVELS)
             log(f"head {head}: trained")
 
@@ -409,7 +405,7 @@ def train_fast(
         ridge = Ridge(alpha=10.0, solver="sparse_cg", max_iter=300, tol=1e-3).fit(features, target)
     column = HEADS.index("quality")
     arrays["weights"][:, column] = ridge.coef_[1:n]
-    arrays["chars"][:, column] = ridge.coef_[n:n_all] * _CHAR_SCALE
+    arrays["chars"][:, column] = ridge.coef_[n:n_all] * CHAR_SCALE
     share_of_level = ridge.coef_[n_all : n_all + levels.shape[1]] / spread * _LEVEL_SCALE
     arrays["levels"][:, :, column] = share_of_level.reshape(len(FAMILIAR_KINDS), LEVELS)
     arrays["rules"][:, column] = np.minimum(ridge.coef_[n_all + levels.shape[1] :], 0)
@@ -425,7 +421,7 @@ def train_fast(
         "rules": columns,
         "training": {
             "seed": seed,
-            "data": _digests(data) | {path.name: _digest(path) for path in pairs},
+            "data": _digests(data) | {path.name: digest_of(path) for path in pairs},
             "articles": len(rows) + 2 * len(round_trips),
             "sentences": len(sentences),
         },

@@ -475,6 +475,31 @@ def test_train_and_evaluate_without_data(run: Run, model: str, tmp_path: Path) -
         assert err.startswith("mtdetect: cannot read ")
 
 
+def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path) -> None:
+    pairs = ["--pairs", "tests/pairs/sample.parquet"]
+    folder = tmp_path / "mine"
+    code, out, err = run("train", "fast", "--base", model, *pairs, "-o", str(folder))
+    assert (code, out) == (0, "") and err.splitlines()[-1].startswith(f"mtdetect: {folder}: mine@")
+    code, out, err = run("evaluate", *pairs, "--model", str(folder))
+    assert code == 0 and "| apertium/cat | 14 |" in out
+    code, out, _ = run("info", "--model", str(folder))
+    assert "round trips against their originals, AUROC:\n  apertium/spa" in out and "base: " in out
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["train", "fast", "-o", "m"], "name --data DIR to train from the beginning, or --base fast to adapt"),
+        (["train", "fast", "-o", "m", "--data", "d", "--base", "fast"], "name --data DIR"),
+        (["train", "fast", "-o", "m", "--base", "fast"], "--base needs --pairs PAIRS.parquet"),
+        (["evaluate"], "name what to measure on: --data DIR, --pairs PAIRS.parquet, or both"),
+    ],
+)
+def test_training_without_what_it_needs(run: Run, args: list[str], says: str) -> None:
+    code, out, err = run(*args)
+    assert (code, out) == (2, "") and err.startswith(f"mtdetect: {says}") and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "args", [["score", "--nope", "x"], ["score", "--fail-under", "abc", GARBLED], ["nope"], ["train"], ["roundtrip"]]
 )

@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 
 from mtdetect.data import read_rows
-from mtdetect.train import MATCHED
 
+MATCHED = ("wmt_mt", "wmt_ref", "wmt2021", "llm_mt", "htvsmt")
 KEPT = ("text", "group", "source", "license", "outlet", "year")
 
 
