@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mtdetect.version import __version__
@@ -16,16 +17,8 @@ __all__ = ["ArticleScore", "Detector", "Evidence", "ScoredCorpus", "SentenceScor
 
 def __getattr__(name: str) -> Any:
     # the command line answers --help without numpy
-    if name == "Detector":
-        from mtdetect.detector import Detector
-
-        return Detector
-    if name == "ScoredCorpus":
-        from mtdetect.scored import ScoredCorpus
-
-        return ScoredCorpus
-    if name in __all__:
-        from mtdetect import types
-
-        return getattr(types, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = {"Detector": "detector", "ScoredCorpus": "scored"}.get(name, "types")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return found

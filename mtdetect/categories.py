@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from mtdetect.types import Strength
 
@@ -12,7 +13,8 @@ __all__ = ["CATEGORIES", "Category", "ignored"]
 Family = Literal["cut", "repeat", "mark", "word", "foreign", "page"]
 
 
-class Category(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Category:
     """A kind of artifact.
 
     Parameters

@@ -6,11 +6,11 @@ import heapq
 import io
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import astuple, dataclass, fields, replace
 from itertools import tee
 from pathlib import Path
 from statistics import median
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
@@ -31,7 +31,8 @@ _EXAMPLES = 10
 _BORDER = 50.0
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Row:
     """One article, without its text.
 
     Parameters
@@ -66,7 +67,8 @@ class Row(NamedTuple):
     rejected: str | None
 
 
-class Example(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Example:
     """An article that is shown, with what is known of its text.
 
     Parameters
@@ -271,7 +273,7 @@ class ScoredCorpus:
                 known = "sentences" in example.scores or example.text is None
                 if not known and example.scores["signature"] == ours:
                     scores = detector.score(example.text or "").to_dict()
-                    heap[i] = distance, number, example._replace(scores=scores)
+                    heap[i] = distance, number, replace(example, scores=scores)
 
     @property
     def worst(self) -> list[Example]:
@@ -320,7 +322,7 @@ class ScoredCorpus:
         """
         from pandas import DataFrame
 
-        return DataFrame(self.rows, columns=list(Row._fields))
+        return DataFrame([astuple(row) for row in self.rows], columns=[field.name for field in fields(Row)])
 
     def to_html(self) -> str:
         """Return a report as one HTML file that needs nothing else."""

@@ -237,7 +237,7 @@ def test_report_is_the_same_from_score_and_from_filter(tmp_path: Path, detector:
     assert [row.id for row in by_score.rows] == [row.id for row in scored.rows]
     assert by_score.to_html() == scored.to_html()
     assert sorted(by_filter.rows, key=lambda row: row.id) == sorted(
-        (row._replace(rejected=kept.rejected) for row, kept in zip(
+        (replace(row, rejected=kept.rejected) for row, kept in zip(
             sorted(scored.rows, key=lambda row: row.id), sorted(by_filter.rows, key=lambda row: row.id), strict=True)),
         key=lambda row: row.id,
     )  # fmt: skip
