@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
-from conftest import sentence
 from pyarrow import parquet
+from small_data import sentence
 
 from mtdetect import Detector
 from mtdetect.classifier import FastClassifier
