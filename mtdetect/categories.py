@@ -77,7 +77,7 @@ CATEGORIES: dict[str, Category] = {
         "He left, stressing that talks would go on.", ("weak",), "word",
     ),
     "unnatural_phrasing": Category(
-        "the words of a flagged sentence that speak most for a machine, by the weights of the model",
+        "the words that speak most for a machine in a sentence that the model alone would flag at fpr_5 at least",
         "", ("weak",), "word",
     ),
     "page_residue": Category(
@@ -101,11 +101,15 @@ def ignored(ignore: Iterable[str] = (), only: Iterable[str] = ()) -> frozenset[s
     Raises
     ------
     ValueError
-        If a name is none of `CATEGORIES`.
+        If a name is none of `CATEGORIES`, or nothing is left.
     """
+    if isinstance(ignore, str) or isinstance(only, str):
+        raise ValueError("categories are a list of names, not a str")
     ignore, only = frozenset(ignore), frozenset(only)
     for name in sorted(ignore | only):
         if name not in CATEGORIES:
             raise ValueError(f"no category {name!r}: choose from {', '.join(CATEGORIES)}")
     others = CATEGORIES.keys() - only - {"page_residue"} if only else frozenset[str]()
+    if CATEGORIES.keys() - ignore - others <= {"page_residue"}:
+        raise ValueError("no category of evidence is left: nothing would be found")
     return ignore | others

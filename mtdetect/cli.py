@@ -139,7 +139,9 @@ def score(
     form: Annotated[
         _Format | None,
         typer.Option(
-            "--format", help="By default text on a terminal, html for FILE.html, else jsonl.", show_default=False
+            "--format",
+            help="By default text on a terminal, html and text for a FILE of that kind, else jsonl.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -170,7 +172,8 @@ def score(
     if form is None and output is None and sys.stdout.isatty():
         form = _Format.TEXT
     elif form is None:
-        form = _Format.HTML if output is not None and output.suffix.lower() in (".html", ".htm") else _Format.JSONL
+        suffix = "" if output is None else output.suffix.lower()
+        form = {".html": _Format.HTML, ".htm": _Format.HTML, ".txt": _Format.TEXT}.get(suffix, _Format.JSONL)
     ahead, behind = tee(read_records(files or ["-"], text_field=text_field, id_field=id_field))
     detector = _detector(model, fpr, ignore, only)
     n = n_errors = n_null = n_under = 0
@@ -248,8 +251,11 @@ def _writing(path: Path | None, inputs: list[str]) -> Iterator[Callable[[str | b
         _fail(f"{path} is a folder: name a file")
     if not path.parent.is_dir():
         _fail(f"no such folder: {path.parent}")
-    if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
-        _fail(f"{path} is an input: name another file")
+    for name in map(Path, inputs):
+        if path.exists() and name.exists() and path.samefile(name):
+            _fail(f"{path} is an input: name another file")
+        if name.is_dir() and path.resolve().is_relative_to(name.resolve()):
+            _fail(f"{path} would lie among the inputs in {name}: write it elsewhere")
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     file = Sealed(part)
     try:
@@ -273,19 +279,19 @@ def report(
         typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead.", show_default=False),
     ] = None,
     model: _Model = "fast",
-    fpr: _Fpr = 0.01,
-    ignore: _Ignore = None,
-    only: _Only = None,
     text_field: _TextField = None,
 ) -> None:
-    """Make one HTML page of many scored articles. Model and operating point explain the examples of filter."""
+    """Make one HTML page of many scored articles. The model explains the examples of filter, which keeps no reasons."""
+    from mtdetect.detector import Detector
     from mtdetect.scored import ScoredCorpus
 
-    corpus = ScoredCorpus.read(scored, _detector(model, fpr, ignore, only), text_field=text_field)
+    corpus = ScoredCorpus.read(scored, Detector.from_pretrained(model), text_field=text_field)
     with _writing(output, scored) as put:
         put(corpus.to_html().rstrip("\n"))
     if corpus.n_unscored:
         _note(f"{corpus.n_unscored} rows hold no scores")
+    if corpus.n_unexplained:
+        _note(f"{corpus.n_unexplained} examples are shown without reasons: their text is not there, or see --model")
 
 
 @app.command("filter", epilog="Example: mtdetect filter scraped/ -o clean/ --min-quality 50 --rejects --workers 8")
@@ -342,8 +348,8 @@ def filter_command(
         for line in what_limits_keep(found):
             _put(line)
         return
-    if output is None or min_quality is None:
-        _fail("name a folder with -o DIR and a limit with --min-quality Q, or look first: --dry-run 1000")
+    if output is None or (min_quality is max_mt_score is max_flagged_share is None):
+        _fail("name a folder with -o DIR and a limit, as --min-quality Q, or look first: --dry-run 1000")
     rule = Rule(min_quality, max_mt_score, max_flagged_share)
     detector = _detector(model, fpr, ignore, only)
     with Meter(_note) as meter:
@@ -374,6 +380,8 @@ def train(
     """Train a model from data, or adapt one to round trips of your own; calibrate and save it."""
     if (data is None) == (base is None):
         _fail("name --data DIR to train from the beginning, or --base fast to adapt a model to --pairs")
+    if output.exists() and not (output.is_dir() and ((output / "weights.npz").exists() or not any(output.iterdir()))):
+        _fail(f"{output} exists and is no model: name another folder")
     if base is not None:
         from mtdetect.classifier import FastClassifier
         from mtdetect.detector import model_folder
@@ -403,8 +411,7 @@ def evaluate(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the figures go as JSON; by default metrics.json in the model folder, or in the working"
-            " directory for a model that was installed.",
+            help="Where the figures go as JSON; by default metrics.json in a model folder that was named by its path.",
             show_default=False,
         ),
     ] = None,
@@ -419,12 +426,15 @@ def evaluate(
     from mtdetect.tables import tables
 
     folder = model_folder(model)
-    installed = folder.resolve().is_relative_to(Path(__file__).resolve().parent)
-    target = output or Path("metrics.json" if installed else folder / "metrics.json")
+    # a model that was asked for by its name is that of everybody
+    target = output or (folder / "metrics.json" if Path(model).is_dir() else None)
+    if target is not None and any(target.exists() and path.exists() and target.samefile(path) for path in pairs or ()):
+        _fail(f"{target} is an input: name another file")
     metrics = measure(Detector.from_pretrained(folder), data, pairs or (), _note)
     _put(_safe_lines(tables(metrics)))
-    target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    _note(f"wrote {target}")
+    if target is not None:
+        target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        _note(f"wrote {target}")
 
 
 @app.command(epilog="Example: mtdetect roundtrip clean/ -o pairs.parquet --pivot spa --pivot cat --workers 2")
@@ -473,6 +483,8 @@ def roundtrip(
 
     if output.is_dir():
         _fail(f"{output} is a folder: name a Parquet file")
+    if output.exists() and output.read_bytes()[:4] != b"PAR1":
+        _fail(f"{output} exists and holds something else: name another file")
     for name in files:
         if name != "-" and output.resolve().is_relative_to(Path(name).resolve()):
             _fail(f"{output} would be read as a clean article of {name}: write it elsewhere")
@@ -531,6 +543,8 @@ def roundtrip(
         _note(f"{progress.failed} paragraphs could not be translated: their mt is null")
     if unread:
         _note(f"{unread} records have no text or could not be read")
+    if not progress.pairs:
+        _fail("no article in the input")
 
 
 def _fingerprints(files: list[str]) -> list[list[Any]]:

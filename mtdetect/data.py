@@ -71,7 +71,8 @@ def _read(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
             raise DataError(f"{path} lacks the columns {', '.join(sorted(set(columns) - set(table.column_names)))}")
         rows: list[dict[str, Any]] = table.select(columns or table.column_names).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        missing = isinstance(error, FileNotFoundError) and not path.exists()
+        raise DataError(f"cannot read {path}: {'no such file' if missing else ' '.join(str(error).split())}") from error
     return rows
 
 

@@ -253,6 +253,7 @@ def _round_trips(detector: Detector, pairs: Sequence[Pair]) -> dict[str, Any]:
         result["/".join(name)] = {
             "articles": len(chosen),
             "article auroc": _bootstrap([group[keep]], area(machine[keep], score[keep])),
+            "quality auroc": _bootstrap([group[keep]], area(machine[keep], -quality[keep])),
             "sentence auroc": _bootstrap([group[of]], area(machine[of], sentence)),
             "quality below 50": _rate(low[machine], group[machine]),
             "originals below 50": _rate(low[~machine], group[~machine]),

@@ -41,8 +41,8 @@ class Rule:
 
     Parameters
     ----------
-    min_quality : float
-        Articles of a lower quality, 0 to 100, are rejected; so are those without one.
+    min_quality : float, optional
+        Articles of a lower quality, 0 to 100, are rejected; whatever the limits are, so are those without one.
     max_mt_score : float, optional
         Articles of a higher `mt_score`, 0 to 1, are rejected.
     max_flagged_share : float, optional
@@ -54,7 +54,7 @@ class Rule:
         If a limit is out of range.
     """
 
-    min_quality: float
+    min_quality: float | None = None
     max_mt_score: float | None = None
     max_flagged_share: float | None = None
 
@@ -68,7 +68,7 @@ class Rule:
         """Return why an article with these scores, as in the output, is rejected, or None if it is kept."""
         if scores["quality"] is None:
             return f"not judged: {scores['reason']}"
-        if scores["quality"] < self.min_quality:
+        if self.min_quality is not None and scores["quality"] < self.min_quality:
             return "quality"
         if self.max_mt_score is not None and scores["mt_score"] > self.max_mt_score:
             return "mt_score"
@@ -166,7 +166,7 @@ def filter_corpus(
         "inputs": [unit.key for unit in units],
         "names": _short("\n".join(name for unit in units for name in unit.files.values())),
         "signature": detector.score("").signature,
-        "min_quality": float(rule.min_quality),
+        "min_quality": None if rule.min_quality is None else float(rule.min_quality),
         "max_mt_score": rule.max_mt_score,
         "max_flagged_share": rule.max_flagged_share,
         "form": form,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
@@ -16,6 +17,7 @@ import orjson
 
 from mtdetect.corpus import ID_FIELDS, TEXT_FIELDS, InputError, Opened, Record, files_below, read_records
 from mtdetect.detector import Detector
+from mtdetect.output import CLEAN
 from mtdetect.streams import CHUNK, ReadError
 from mtdetect.summary import host_of, wilson
 from mtdetect.types import SCORE_TYPES, ArticleScore
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Example", "Row", "ScoredCorpus"]
 
 _EXAMPLES = 10
-_BORDER = 50.0
+_BORDER, _NEAR = 50.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Example:
         The article as from `ArticleScore.to_dict`; without ``sentences`` if only the text is known.
     text : str or None
         The article, verbatim; None in the output of `score`, which holds sentences.
+    file : Path or None
+        Where the text is, if `filter` copied it as a file.
     """
 
     row: Row
@@ -90,6 +94,7 @@ class Example:
     url: str | None
     scores: dict[str, Any]
     text: str | None
+    file: Path | None = None
 
 
 class ScoredCorpus:
@@ -105,6 +110,8 @@ class ScoredCorpus:
         Articles by signature: more than one means that scores of several settings are mixed.
     n_unscored : int
         Rows that hold no scores, or could not be read.
+    n_unexplained : int
+        Examples without reasons: their sentences were not stored, and can't be scored again.
 
     Examples
     --------
@@ -117,7 +124,7 @@ class ScoredCorpus:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.signatures: Counter[str] = Counter()
-        self.n_unscored = 0
+        self.n_unscored = self.n_unexplained = 0
         self._worst: list[tuple[float, int, Example]] = []
         self._border: list[tuple[float, int, Example]] = []
 
@@ -166,8 +173,8 @@ class ScoredCorpus:
         paths : iterable of str or Path
             Files and folders.
         detector : Detector, optional
-            Scores the examples again if their rows hold no sentences, as those of `filter`; used only if its
-            signature is that of the row.
+            Scores the examples again if their rows hold no sentences, as those of `filter`, with the settings that
+            their signature names; used only if the model is the same.
         text_field : str, optional
             The field of a row of `filter` that holds the text, as for `read_records`.
 
@@ -198,7 +205,7 @@ class ScoredCorpus:
             if opened.kind in ("jsonl", "json"):
                 for line in io.BufferedReader(opened.stream, CHUNK):
                     if not line.isspace():
-                        self._add_line(line, text_field)
+                        self._add_line(line, text_field, Path(name).parent)
                 opened.stream.check()
             elif opened.kind in ("parquet", "warc"):
                 for record in opened.records(text_field=text_field):
@@ -209,7 +216,7 @@ class ScoredCorpus:
         except ReadError as error:
             raise InputError(f"{name}: {error}") from error
 
-    def _add_line(self, line: bytes, text_field: str | None) -> None:
+    def _add_line(self, line: bytes, text_field: str | None, folder: Path) -> None:
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -222,7 +229,8 @@ class ScoredCorpus:
         texts = (row.get(name) for name in ([text_field] if text_field else TEXT_FIELDS)) if of_filter else ()
         text = next((text for text in texts if isinstance(text, str) and text), None)
         name = next((str(row[name]) for name in ID_FIELDS if row.get(name) is not None), str(len(self) + 1))
-        self._add(scores, Record(name, text, "", fields=row))
+        beside = row.get("file") if of_filter and text is None else None
+        self._add(scores, Record(name, text, "", fields=row), _below(folder, beside))
 
     def add(self, article: ArticleScore, record: Record) -> None:
         """Add an article.
@@ -238,7 +246,7 @@ class ScoredCorpus:
             article = replace(article, reason=f"error: {record.error}")
         self._add(article.to_dict(), replace(record, text=article.text))
 
-    def _add(self, scores: Any, record: Record) -> None:
+    def _add(self, scores: Any, record: Record, file: Path | None = None) -> None:
         if not _are_scores(scores):
             self.n_unscored += 1
             return
@@ -259,30 +267,36 @@ class ScoredCorpus:
         self.rows.append(row)
         if row.quality is None:
             return
-        for heap, distance in ((self._worst, row.quality), (self._border, abs(row.quality - _BORDER))):
-            if len(heap) < _EXAMPLES or distance < -heap[0][0]:
-                example = Example(row, record.title, record.url, scores, record.text)
+        far = abs(row.quality - _BORDER)
+        for heap, distance, most in ((self._worst, row.quality, CLEAN), (self._border, far, _NEAR)):
+            if distance < most and (len(heap) < _EXAMPLES or distance < -heap[0][0]):
+                example = Example(row, record.title, record.url, scores, record.text, file)
                 push = heapq.heappush if len(heap) < _EXAMPLES else heapq.heappushpop
                 push(heap, (-distance, -len(self), example))
 
     def _explain(self, detector: Detector) -> None:
-        """Score the examples again that have a text but no sentences."""
-        ours = detector.score("").signature
+        """Score the examples again that have a text but no sentences, with the settings of their signature."""
+        unknown = set()
         for heap in (self._worst, self._border):
             for i, (distance, number, example) in enumerate(heap):
-                known = "sentences" in example.scores or example.text is None
-                if not known and example.scores["signature"] == ours:
-                    scores = detector.score(example.text or "").to_dict()
-                    heap[i] = distance, number, replace(example, scores=scores)
+                if "sentences" in example.scores:
+                    continue
+                same = _with_settings_of(example.scores["signature"], detector)
+                text = _text_of(example) if same is not None else None
+                if same is None or text is None:
+                    unknown.add(number)
+                else:
+                    heap[i] = distance, number, replace(example, scores=same.score(text).to_dict())
+        self.n_unexplained = len(unknown)
 
     @property
     def worst(self) -> list[Example]:
-        """The articles of the lowest quality, ten at most, the worst first."""
+        """The articles of the lowest quality, below 70 and ten at most, the worst first."""
         return [example for _, _, example in sorted(self._worst, reverse=True)]
 
     @property
     def borderline(self) -> list[Example]:
-        """The articles whose quality is nearest to 50, ten at most, the nearest first."""
+        """The articles whose quality is nearest to 50, not 30 away and ten at most, the nearest first."""
         return [example for _, _, example in sorted(self._border, reverse=True)]
 
     def reasons(self) -> dict[str, int]:
@@ -334,6 +348,33 @@ class ScoredCorpus:
         from mtdetect.report import corpus_fragment
 
         return corpus_fragment(self)
+
+
+def _below(folder: Path, name: Any) -> Path | None:
+    """Return a file below a folder; whoever wrote the name has no say in what else is read."""
+    if not isinstance(name, str) or "\0" in name:
+        return None
+    path = folder / name
+    return path if path.resolve().is_relative_to(folder.resolve()) and path.is_file() else None
+
+
+def _text_of(example: Example) -> str | None:
+    if example.text is None and example.file is not None:
+        return next(read_records([example.file])).text
+    return example.text
+
+
+def _with_settings_of(signature: str, detector: Detector) -> Detector | None:
+    """Return the detector with the operating point and the categories that made a signature; None for another model."""
+    point = re.search(r"\|op:([^|]+)", signature)
+    ignore = re.search(r"\|ignore:([^|]+)", signature)
+    if point is None or point[1] not in detector.classifier.points:
+        return None
+    try:
+        same = Detector(detector.classifier, point[1], ignore=ignore[1].split(",") if ignore else ())
+    except ValueError:
+        return None
+    return same if same.score("").signature == signature else None
 
 
 def _are_scores(value: Any) -> bool:

@@ -13,7 +13,7 @@ from mtdetect.types import ArticleScore
 __all__ = ["COUNTS", "Judged", "Summary", "host_of", "kept_by_limits", "report_of", "what_limits_keep", "wilson"]
 
 COUNTS = ("n_in", "n_kept", "n_rejected", "n_errors", "n_other")
-_HOST = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#@]*@)?([^/?#@:\s]+|\[[0-9a-fA-F:.]+\])")
+_HOST = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#@]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#@:\s\[]+)")
 _MAX_HOSTS = 50_000
 _SHOWN_HOSTS = 20
 _Z = 1.96

@@ -20,11 +20,11 @@ def tables(metrics: dict[str, Any]) -> str:
     if metrics["round trips"]:
         lines += [
             "",
-            "| round trips | articles | article AUROC | sentence AUROC | quality below 50, % | originals, % |",
+            "| round trips | n | article AUROC | by quality | sentence AUROC | quality below 50, % | originals, % |",
         ]
-        lines += ["| --- | --- | --- | --- | --- | --- |"]
+        lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
         for name, row in metrics["round trips"].items():
-            shown = [_cell(row["article auroc"]), _cell(row["sentence auroc"])]
+            shown = [_cell(row[f"{kind} auroc"]) for kind in ("article", "quality", "sentence")]
             shown += [_cell(row[key], percent=True) for key in ("quality below 50", "originals below 50")]
             lines.append(f"| {name} | {row['articles']} | {' | '.join(shown)} |")
     if "matched auroc" not in metrics:

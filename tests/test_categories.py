@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,20 @@ def test_unknown_category(detector: Detector) -> None:
         Detector(detector.classifier, ignore=["grammar"])
     with pytest.raises(ValueError, match="no category"):
         ignored(only=["grammar"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"ignore": "case_anomaly"}, "a list of names"),
+        ({"ignore": ["case_anomaly"], "only": ["case_anomaly"]}, "no category of evidence is left"),
+        ({"only": ["page_residue"]}, "no category of evidence is left"),
+        ({"ignore": [name for name in CATEGORIES if name != "page_residue"]}, "no category of evidence is left"),
+    ],
+)
+def test_nothing_left_to_find(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ignored(**options)
 
 
 PAGES = ROOT / "docs" / "categories"

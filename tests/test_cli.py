@@ -475,8 +475,19 @@ def test_train_and_evaluate_without_data(run: Run, model: str, tmp_path: Path) -
         assert err.startswith("mtdetect: cannot read ")
 
 
+SAMPLE = ["--pairs", "tests/pairs/sample.parquet"]
+
+
+def test_figures_of_the_shipped_model_are_written_only_where_one_says(run: Run, tmp_path: Path) -> None:
+    before = Path("models/fast-v2/metrics.json").read_bytes()
+    code, out, err = run("evaluate", *SAMPLE)
+    assert code == 0 and "| apertium/cat | 14 |" in out and "wrote" not in err
+    assert run("evaluate", *SAMPLE, "-o", str(tmp_path / "m.json")).err.endswith("m.json\n")
+    assert Path("models/fast-v2/metrics.json").read_bytes() == before
+
+
 def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path) -> None:
-    pairs = ["--pairs", "tests/pairs/sample.parquet"]
+    pairs = SAMPLE
     folder = tmp_path / "mine"
     code, out, err = run("train", "fast", "--base", model, *pairs, "-o", str(folder))
     assert (code, out) == (0, "") and err.splitlines()[-1].startswith(f"mtdetect: {folder}: mine@")
@@ -489,6 +500,11 @@ def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("args", "says"),
     [
+        (["train", "fast", "-o", "notebooks", "--base", "fast", *SAMPLE], "notebooks exists and is no model"),
+        (["train", "fast", "-o", "README.md", "--base", "fast", *SAMPLE], "README.md exists and is no model"),
+        (["evaluate", *SAMPLE, "-o", SAMPLE[1]], "tests/pairs/sample.parquet is an input"),
+        (["roundtrip", "notebooks/articles/clean", "-o", "README.md"], "README.md exists and holds something else"),
+        (["evaluate", "--pairs", "nope.parquet"], "cannot read nope.parquet: no such file"),
         (["train", "fast", "-o", "m"], "name --data DIR to train from the beginning, or --base fast to adapt"),
         (["train", "fast", "-o", "m", "--data", "d", "--base", "fast"], "name --data DIR"),
         (["train", "fast", "-o", "m", "--base", "fast"], "--base needs --pairs PAIRS.parquet"),

@@ -22,6 +22,7 @@ from lxml import html
 from payloads import PAYLOADS
 
 from mtdetect import Detector, ScoredCorpus
+from mtdetect.classifier import FastClassifier
 from mtdetect.corpus import InputError, Record
 from mtdetect.filter import Rule, filter_corpus
 from mtdetect.report import article_page, corpus_page
@@ -246,8 +247,40 @@ def test_report_is_the_same_from_score_and_from_filter(tmp_path: Path, detector:
     assert "rejected: quality 12" in says and "rejected: not judged 1" in says
     # the examples of filter, which stores no sentences, were scored again
     assert 'class="note strong' in by_filter.to_html() and "has a capital in the middle" in by_filter.to_html()
-    other = Detector(detector.classifier, "fpr_5")  # explains nothing of what fpr_1 decided
-    assert 'class="note strong' not in ScoredCorpus.read([tmp_path / "out"], other).to_html()
+    # with the settings of their signature, whatever those of the detector are
+    assert (
+        ScoredCorpus.read([tmp_path / "out"], Detector(detector.classifier, "fpr_5")).to_html() == by_filter.to_html()
+    )
+
+
+def test_examples_are_explained_with_the_settings_that_they_were_scored_with(
+    tmp_path: Path, detector: Detector, trained: FastClassifier
+) -> None:
+    rows = corpus_file(tmp_path)
+    strict = Detector(detector.classifier, "fpr_0.1", ignore=["punctuation_damage"])
+    filter_corpus([rows], tmp_path / "out", Rule(50), strict, rejects=True)
+    corpus = ScoredCorpus.read([tmp_path / "out"], detector)
+    assert corpus.n_unexplained == 0 and "punctuation damage" not in words(corpus.to_html())
+    assert "fragment break" in words(corpus.to_html())
+    other = ScoredCorpus.read([tmp_path / "out"], Detector(trained))
+    shown = {example.row.id for example in (*other.worst, *other.borderline)}
+    assert other.n_unexplained == len(shown) and 'class="note' not in other.to_html()
+
+
+def test_texts_of_a_folder_are_found_beside_their_scores_and_nowhere_else(tmp_path: Path, detector: Detector) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_bytes((ROOT / GARBLED).read_bytes())
+    (tmp_path / "secret.txt").write_text(
+        "The secret is known to nobody. He added: “Never.” He added, stressing that. " * 5
+    )
+    filter_corpus([tmp_path / "in"], tmp_path / "out", Rule(0), detector)
+    assert "has a capital in the middle" in ScoredCorpus.read([tmp_path / "out"], detector).to_html()
+    scores = tmp_path / "out" / "scores.jsonl"
+    row = json.loads(scores.read_text())
+    for name in ("../secret.txt", str(tmp_path / "secret.txt"), "a.txt\0", "missing.txt", 5):
+        scores.write_text(json.dumps(row | {"file": name}) + "\n")
+        corpus = ScoredCorpus.read([scores], detector)
+        assert corpus.n_unexplained == 1 and "secret is known" not in corpus.to_html()
 
 
 @pytest.mark.parametrize("form", ["rows.parquet", "rows.jsonl.gz", "rows.jsonl.zst", "folder", "page.warc"])
@@ -299,8 +332,15 @@ def test_examples_are_the_worst_and_the_nearest(tmp_path: Path, detector: Detect
     corpus = ScoredCorpus.score([corpus_file(tmp_path)], detector)
     qualities = sorted(row.quality for row in corpus.rows if row.quality is not None)
     assert [example.row.quality for example in corpus.worst] == qualities[:10]
-    near = sorted(abs(quality - 50) for quality in qualities)[:10]
+    near = [distance for distance in sorted(abs(quality - 50) for quality in qualities) if distance < 30][:10]
     assert [abs(example.row.quality - 50) for example in corpus.borderline if example.row.quality is not None] == near
+
+
+def test_clean_articles_are_no_worst_ones(detector: Detector) -> None:
+    corpus = ScoredCorpus.score([ROOT / "notebooks" / "articles" / "clean"], detector)
+    assert all(example.row.quality < 70 for example in corpus.worst if example.row.quality is not None)
+    good = ScoredCorpus.score([ROOT / CLEAN], detector)
+    assert not good.worst and not good.borderline and "No article has a quality below 70." in words(good.to_html())
 
 
 def test_pandas(tmp_path: Path, detector: Detector, articles: dict[str, str]) -> None:
@@ -362,6 +402,24 @@ def test_damaged_scores_are_no_report(tmp_path: Path, detector: Detector) -> Non
     path.write_bytes(gzip.compress(rows * 100)[:-9])
     with pytest.raises(InputError, match="truncated"):
         ScoredCorpus.read([path])
+
+
+def test_no_output_lands_among_the_inputs(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes((ROOT / GARBLED).read_bytes())
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    assert command("score", folder, "-o", scores / "s.jsonl").returncode == 0
+    before = (folder / "a.txt").read_bytes(), (scores / "s.jsonl").read_bytes()
+    for args in (
+        ["score", folder, "-o", folder / "a.txt"], ["score", folder, "-o", folder / "new.html"],
+        ["report", scores, "-o", scores / "s.jsonl"], ["report", scores, "-o", scores / "sub" / ".." / "x.html"],
+    ):  # fmt: skip
+        ran = command(*args)
+        assert ran.returncode == 2 and ran.stderr.count("\n") == 1, args
+    assert ((folder / "a.txt").read_bytes(), (scores / "s.jsonl").read_bytes()) == before
+    assert len(list(folder.iterdir())) == len(list(scores.iterdir())) == 1
 
 
 def test_a_failure_leaves_the_old_report(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class MTDetectFilter(BaseFilter):  # type: ignore[misc]
 
     Parameters
     ----------
-    min_quality, max_mt_score, max_flagged_share : float
+    min_quality, max_mt_score, max_flagged_share : float, optional
         As for `mtdetect.filter.Rule`.
     model, point
         As for `BatchScorer`.
@@ -42,7 +42,7 @@ class MTDetectFilter(BaseFilter):  # type: ignore[misc]
 
     def __init__(
         self,
-        min_quality: float,
+        min_quality: float | None = None,
         max_mt_score: float | None = None,
         max_flagged_share: float | None = None,
         *,
