@@ -11,12 +11,11 @@ import orjson
 
 from mtdetect.categories import CATEGORIES
 from mtdetect.classifier import FastClassifier
-from mtdetect.tables import worst_rate
+from mtdetect.tables import KINDS, worst_rate
 
 __all__ = ["lines_about"]
 
 _WIDTH = 100
-_RATES = {"human": "news by people", "ht": "translations by people", "mt": "translations by machines"}
 
 
 def lines_about(folder: Path) -> list[str]:
@@ -85,7 +84,7 @@ def _measured(path: Path, model: FastClassifier) -> list[str]:
                         rate = worst_rate(metrics[key], label, point)
                         cells.append(f"{'–' if math.isnan(rate) else f'{100 * rate:.2f}':>{width}}")
                 lines.append(f"  {point:8} {' '.join(cells)}")
-            lines.append("  " + "; ".join(f"{label}: {words}" for label, words in _RATES.items()))
+            lines.append("  " + "; ".join(f"{label}: {words}" for label, words in KINDS.items()))
         if metrics["round trips"]:
             lines += ["", "round trips against their originals, AUROC:"]
         for name, row in metrics["round trips"].items():

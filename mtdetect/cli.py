@@ -416,7 +416,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure a model, on the dev split or on your own round trips. Prints the tables, writes metrics.json."""
+    """Measure a model, on the dev split or on your own round trips. Prints the tables, and can write the figures."""
     if data is None and not pairs:
         _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, or both")
     import orjson
@@ -427,7 +427,7 @@ def evaluate(
 
     folder = model_folder(model)
     # a model that was asked for by its name is that of everybody
-    target = output or (folder / "metrics.json" if Path(model).is_dir() else None)
+    target = output or (folder / "metrics.json" if folder == Path(model) else None)
     if target is not None and any(target.exists() and path.exists() and target.samefile(path) for path in pairs or ()):
         _fail(f"{target} is an input: name another file")
     metrics = measure(Detector.from_pretrained(folder), data, pairs or (), _note)
@@ -470,7 +470,7 @@ def roundtrip(
     """Send clean articles through a language and back: matched pairs to train on. Goes on after a kill."""
     from mtdetect.corpus import InputError, read_records
     from mtdetect.engines import engines_of
-    from mtdetect.roundtrip import Progress, make_pairs
+    from mtdetect.roundtrip import Progress, holds_pairs, make_pairs
 
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # an engine that dies is started again
@@ -483,7 +483,7 @@ def roundtrip(
 
     if output.is_dir():
         _fail(f"{output} is a folder: name a Parquet file")
-    if output.exists() and output.read_bytes()[:4] != b"PAR1":
+    if output.exists() and not holds_pairs(output):
         _fail(f"{output} exists and holds something else: name another file")
     for name in files:
         if name != "-" and output.resolve().is_relative_to(Path(name).resolve()):
@@ -543,8 +543,6 @@ def roundtrip(
         _note(f"{progress.failed} paragraphs could not be translated: their mt is null")
     if unread:
         _note(f"{unread} records have no text or could not be read")
-    if not progress.pairs:
-        _fail("no article in the input")
 
 
 def _fingerprints(files: list[str]) -> list[list[Any]]:

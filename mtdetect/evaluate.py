@@ -217,12 +217,18 @@ def _spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[
     }
 
 
+def _by_engine(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    found: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        found.setdefault(f"{pair.engine}/{pair.pivot}", []).append(pair)
+    return found
+
+
 def _round_trips(detector: Detector, pairs: Sequence[Pair]) -> dict[str, Any]:
     """Compare round trips with their own originals, for each engine and pivot; sentences that changed."""
     result = {}
     points = list(detector.classifier.points)
-    for name in dict.fromkeys((pair.engine, pair.pivot) for pair in pairs):
-        chosen = [pair for pair in pairs if (pair.engine, pair.pivot) == name]
+    for name, chosen in _by_engine(pairs).items():
         sides = [side for pair in chosen for side in (pair.human, pair.machine)]
         articles = [detector.score_sentences(side) for side in sides]
         number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
@@ -250,7 +256,7 @@ def _round_trips(detector: Detector, pairs: Sequence[Pair]) -> dict[str, Any]:
             return lambda weights: auroc(m, scores, weights[0])
 
         low = judged & (quality < 50)
-        result["/".join(name)] = {
+        result[name] = {
             "articles": len(chosen),
             "article auroc": _bootstrap([group[keep]], area(machine[keep], score[keep])),
             "quality auroc": _bootstrap([group[keep]], area(machine[keep], -quality[keep])),
@@ -274,11 +280,10 @@ def _evidence(detector: Detector, scored: _Scored, pairs: Sequence[Pair]) -> dic
             use[scored.owner]])
         for name, use in of.items()
     }  # fmt: skip
-    for engine, pivot in dict.fromkeys((pair.engine, pair.pivot) for pair in pairs):
-        chosen = [pair for pair in pairs if (pair.engine, pair.pivot) == (engine, pivot)]
+    for name, chosen in _by_engine(pairs).items():
         articles = [detector.score_sentences(pair.machine) for pair in chosen]
         number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
-        sides[f"{engine}/{pivot}"] = _hits(articles), np.repeat(number, [article.n_sentences for article in articles])
+        sides[name] = _hits(articles), np.repeat(number, [article.n_sentences for article in articles])
     found: dict[str, Any] = {}
     for category, strength in sorted({key for hits, _ in sides.values() for key in hits}):
         row: dict[str, Any] = {}

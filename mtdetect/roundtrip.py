@@ -347,7 +347,7 @@ def make_pairs(
     Raises
     ------
     InputError
-        If the parts beside `out` are those of other settings.
+        If the parts beside `out` are those of other settings, or there is no article; `out` stays as it was.
     """
     import pyarrow.parquet as pq
 
@@ -393,6 +393,9 @@ def make_pairs(
         pool.shutdown(cancel_futures=True)
         for engine in maker.engines:
             engine.close()
+    if not files:
+        shutil.rmtree(parts)
+        raise InputError("no article in the input")
     draft = out.with_name(f".{out.name}.tmp")
     with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         for file in files:
@@ -402,6 +405,17 @@ def make_pairs(
         file.unlink()
     shutil.rmtree(parts)
     return progress
+
+
+def holds_pairs(path: Path) -> bool:
+    """Return whether a file is what `make_pairs` writes."""
+    import pyarrow
+    import pyarrow.parquet as pq
+
+    try:
+        return bool(pq.read_schema(path).equals(_schema()))
+    except (OSError, pyarrow.ArrowException):
+        return False
 
 
 def _tasks(records: Iterable[Record], pivots: Sequence[str]) -> Iterator[_Task]:

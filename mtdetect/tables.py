@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["category_table", "evidence_table", "tables", "worst_rate"]
+__all__ = ["KINDS", "category_table", "evidence_table", "tables", "worst_rate"]
+
+KINDS = {"human": "news by people", "ht": "translations by people", "mt": "translations by machines"}
 
 
 def _cell(figure: dict[str, Any], percent: bool = False) -> str:
@@ -66,7 +68,7 @@ def worst_rate(rates: dict[str, Any], label: str, point: str) -> float:
 def evidence_table(evidence: dict[str, Any]) -> list[str]:
     """Return the lines of a table: how many of 10,000 sentences have evidence, and its precision, for each kind."""
     kinds = list(next(iter(next(iter(evidence.values())).values()))) if evidence else []
-    direct = [name for name in kinds if name in _KINDS]
+    direct = [name for name in kinds if name in KINDS]
     machine = [name for name in kinds if name not in ("human", "ht")]
     heads = [
         "evidence",
@@ -84,15 +86,12 @@ def evidence_table(evidence: dict[str, Any]) -> list[str]:
     return lines
 
 
-_KINDS = {"human": "news by people", "ht": "translations by people", "mt": "translations by machines"}
-
-
 def category_table(strengths: dict[str, Any]) -> list[str]:
     """Return the lines of a table for one category: a line for each strength and kind of sentences."""
     lines = ["| strength | sentences of | with it | of 10,000 | precision |", "| --- | --- | --- | --- | --- |"]
     for strength, row in strengths.items():
         for name, part in row.items():
-            kind = _KINDS.get(name) or f"round trips, {name.partition('/')[2]}"
+            kind = KINDS.get(name) or f"round trips, {name.partition('/')[2]}"
             counts = f"{part['n']} of {part['of']:,}"
             lines.append(f"| {strength} | {kind} | {counts} | {_of_10_000(part)} | {_precision(part)} |")
     return lines

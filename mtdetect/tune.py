@@ -33,10 +33,11 @@ def tune_fast(
 ) -> FastClassifier:
     """Move the heads of a `fast` model that see round trips towards those of an engine, and save it.
 
-    The weights are those of a maximum a posteriori estimate, with the weights of the base as the mean of the prior
-    (Chelba and Acero 2006, "Adaptation of maximum entropy capitalizer"): little data move them little. The mean output
-    on the originals stays where it was, so that the calibration of the base holds. A fifth of the articles is held
-    out; where their originals would be flagged more often than an operating point promises, its threshold is raised.
+    A logistic regression whose penalty is on the distance from the weights of the base, not from zero (after Chelba
+    and Acero 2006, "Adaptation of maximum entropy capitalizer"). It stands against the mean loss, so that more data
+    don't move the weights further. The mean output on the originals stays nearly where it was, so that the
+    calibration of the base holds. A fifth of the articles is held out; where their originals would be flagged more
+    often than an operating point promises, its threshold is raised.
 
     Parameters
     ----------

@@ -484,6 +484,12 @@ def test_figures_of_the_shipped_model_are_written_only_where_one_says(run: Run, 
     assert code == 0 and "| apertium/cat | 14 |" in out and "wrote" not in err
     assert run("evaluate", *SAMPLE, "-o", str(tmp_path / "m.json")).err.endswith("m.json\n")
     assert Path("models/fast-v2/metrics.json").read_bytes() == before
+    (tmp_path / "fast").mkdir()  # a folder of that name is no model
+    pairs = str(Path(SAMPLE[1]).resolve())
+    ran = subprocess.run(
+        [*COMMAND, "evaluate", "--pairs", pairs], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "wrote" not in ran.stderr and Path("models/fast-v2/metrics.json").read_bytes() == before
 
 
 def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path) -> None:

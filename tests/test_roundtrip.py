@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mtdetect.corpus import InputError, Record, read_records
 from mtdetect.engines import Apertium, Engine, EngineError, engines_of
-from mtdetect.roundtrip import changed_spans, make_pairs, tidy
+from mtdetect.roundtrip import changed_spans, holds_pairs, make_pairs, tidy
 
 ROOT = Path(__file__).parents[1]
 CLEAN = ROOT / "notebooks" / "articles" / "clean"
@@ -261,6 +262,21 @@ class TestMakePairs:
 
 
 @apertium
+def test_nothing_to_translate_leaves_what_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "pairs.parquet"
+    out.write_bytes(b"as it was")
+    with pytest.raises(InputError, match="no article in the input"):
+        make_pairs([], out, leg=lambda pivot: (), pivots=["spa"], settings={})
+    assert out.read_bytes() == b"as it was" and [path.name for path in tmp_path.iterdir()] == ["pairs.parquet"]
+
+
+def test_only_a_file_of_pairs_is_replaced(tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    parquet.write_table(pyarrow.table({"text": ["x"]}), other)
+    assert holds_pairs(Path(__file__).parent / "pairs" / "sample.parquet")
+    assert not holds_pairs(other) and not holds_pairs(Path(__file__)) and not holds_pairs(tmp_path / "none")
+
+
 class TestCommand:
     def test_killed_and_resumed(self, articles: Path, tmp_path: Path) -> None:
         whole, torn, two = (tmp_path / f"{name}.parquet" for name in ("whole", "torn", "two"))

@@ -14,10 +14,10 @@ from small_data import sentence
 
 from mtdetect import Detector
 from mtdetect.classifier import FastClassifier
-from mtdetect.data import DataError
+from mtdetect.data import DataError, Pair
 from mtdetect.evaluate import evaluate
 from mtdetect.tables import tables
-from mtdetect.tune import tune_fast
+from mtdetect.tune import _points, tune_fast
 
 STRANGE = {" on Monday": " in the Monday", " in the valley": " within valley", "The mayor": "Mayor one", ".": " so."}
 
@@ -88,6 +88,17 @@ def test_same_pairs_same_bytes(trained: FastClassifier, tuned: FastClassifier, t
     assert again.digest == tuned.digest
     assert again.config["training"]["base"] == f"small-v1@{trained.digest}"
     assert FastClassifier.load(tmp_path / "mine").digest == tuned.digest
+
+
+def test_thresholds_rise_where_ones_own_originals_would_be_flagged(trained: FastClassifier) -> None:
+    calm = [Pair(row["group"], "e", "p", row["human_sentences"], row["mt_sentences"]) for row in trips(3)]
+    machine = [[sentence(random.Random(f"{i} {k}"))[1] for k in range(8)] for i in range(30)]
+    odd = [Pair(str(i), "e", "p", sentences, sentences) for i, sentences in enumerate(machine)]
+    assert _points(trained, []) == trained.config["operating_points"]
+    for name, point in _points(trained, odd).items():
+        known = trained.config["operating_points"][name]
+        assert point["sentence"] > known["sentence"] and point["article"] > known["article"]
+        assert all(_points(trained, calm)[name][level] >= known[level] for level in known)
 
 
 def test_what_cannot_be_learned_from(trained: FastClassifier, tmp_path: Path) -> None:
