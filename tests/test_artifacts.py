@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linear import assert_linear, seconds
 
 from mtdetect.artifacts import RULES, find_artifacts
 from mtdetect.detector import Detector
@@ -155,23 +156,10 @@ HOSTILE = [
 # fmt: on
 
 
-def seconds(find: Any, text: str) -> float:
-    start = time.process_time()
-    list(find(text))
-    return time.process_time() - start
-
-
-def is_linear(find: Any, short: str, long: str) -> bool:
-    spent = seconds(find, long)
-    # what takes a few milliseconds is dominated by noise
-    return spent < 0.05 or (spent < 1 and spent <= 15 * min(seconds(find, short) for _ in range(3)))
-
-
 @pytest.mark.parametrize("piece", HOSTILE, ids=[ascii(piece)[1:-1].replace(" ", "_") for piece in HOSTILE])
 def test_time_is_linear(piece: str) -> None:
-    short, long = ((piece * (size // len(piece) + 1))[:size] for size in (20_000, 200_000))
-    for category, find in RULE_FINDERS.items():
-        assert any(is_linear(find, short, long) for _ in range(3)), category  # others may be using the machine
+    for find in RULE_FINDERS.values():
+        assert_linear(lambda text, find=find: list(find(text)), piece, within=1)
 
 
 def test_many_names_stay_cheap() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import tracemalloc
 import unicodedata
 from pathlib import Path
@@ -12,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linear import assert_linear
 
 import mtdetect
 from mtdetect import ArticleScore, Detector
@@ -289,18 +289,7 @@ def test_nothing_heavy_is_imported() -> None:
     "unit", [" ", ".", ". ", "Mr. ", "“", "(", "\u200d", "\u0301", "7", "\n", "a", "\u202e", "He added: “"]
 )
 def test_time_is_linear(detector: Detector, unit: str) -> None:
-    def seconds(size: int) -> float:
-        text = "The the and " * 3 + unit * (size // len(unit))
-        best = float("inf")
-        for _ in range(2):
-            begin = time.perf_counter()
-            detector.score(text)
-            best = min(best, time.perf_counter() - begin)
-        return best
-
-    long = seconds(200_000)
-    assert long < 2
-    assert long < max(15 * seconds(20_000), 0.3)
+    assert_linear(detector.score, unit, prefix="The the and " * 3)
 
 
 def test_golden_references(detector: Detector) -> None:

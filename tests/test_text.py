@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from linear import assert_linear
 
 from mtdetect.text import english_share, looks_english, split_sentences
 
@@ -111,23 +110,7 @@ HOSTILE = [*UNITS.split("|"), "a" * 70 + "\n", " " * 99 + "\n", "." + " " * 99, 
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_time_is_linear_on_hostile_text(unit: str) -> None:
-    def seconds(size: int, repeat: int) -> float:
-        text = (unit * (size // len(unit) + 1))[:size]
-        begin = time.perf_counter()
-        for _ in range(repeat):
-            split_sentences(text)
-            looks_english(text)
-        return (time.perf_counter() - begin) / repeat
-
-    gc.disable()  # its passes over the growing list of spans are not the splitter's
-    try:
-        # both sides take equally long, so that a busy machine slows both; the best of several pairs counts
-        pairs = [(seconds(200_000, 1), seconds(20_000, 10)) for _ in range(5)]
-    finally:
-        gc.enable()
-    assert min(long for long, _ in pairs) < 1
-    # quadratic work on 200 kB takes seconds; below 20 ms the ratio is noise of the clock
-    assert min(pairs)[0] < 0.02 or min(long / short for long, short in pairs) <= 15
+    assert_linear(lambda text: (split_sentences(text), looks_english(text)), unit, within=1)
 
 
 OTHER_LANGUAGES = {
