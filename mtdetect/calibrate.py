@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.classifier import FastClassifier, article_features, article_mt_features, sigmoid
+from mtdetect.classifier import FastClassifier, article_features, article_mt_features, sentence_weights, sigmoid
 from mtdetect.data import Pair, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import extract
 
@@ -25,12 +25,14 @@ F64 = NDArray[np.float64]
 
 
 def raw_scores(model: FastClassifier, split: Sequence[Sequence[str]]) -> tuple[F64, NDArray[np.bool_]]:
-    """Return the outputs of the heads (4, n_sentences) and the rule hits (n_sentences, n_rules)."""
+    """Return the heads' outputs and the sentences' weights (5, n_sentences), and rule hits (n_sentences, n_rules)."""
     hits = rule_matrix(split)
     sentences = [sentence for part in split for sentence in part]
-    parts = [
-        model.logits(extract(sentences[i : i + _CHUNK]), hits[i : i + _CHUNK]) for i in range(0, len(sentences), _CHUNK)
-    ]
+    parts = []
+    for i in range(0, len(sentences), _CHUNK):
+        chunk = sentences[i : i + _CHUNK]
+        grams = extract(chunk)
+        parts.append(np.vstack([model.logits(grams, hits[i : i + _CHUNK]), sentence_weights(chunk, grams.n_tokens)]))
     return np.concatenate(parts, axis=1), hits
 
 
@@ -57,6 +59,7 @@ def _fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int])
 def calibrate(
     model: FastClassifier,
     data: Path,
+    keeps: Callable[[dict[str, Any]], bool],
     clean: Sequence[str],
     unseen: tuple[FastClassifier, Sequence[Pair]],
     rng: np.random.Generator,
@@ -70,6 +73,8 @@ def calibrate(
         Trained, not calibrated.
     data : Path
         Folder with ``articles_dev`` and ``judgements_dev``.
+    keeps : callable
+        Which of the articles to look at.
     clean : sequence of str
         Human articles that the model has not seen, to mix judged sentences into.
     unseen : (FastClassifier, sequence of Pair)
@@ -80,7 +85,7 @@ def calibrate(
         Called with a line at each step.
     """
     naive, pairs = unseen
-    rows = read_rows(data, "articles_dev")
+    rows = [row for row in read_rows(data, "articles_dev") if keeps(row)]
     source = np.array([row["source"] for row in rows])
     label = np.array([row["label"] for row in rows])
     split = [sentences_of(row) for row in rows]
@@ -199,11 +204,11 @@ def _fit_quality(
 
 
 def _table(z: F64, hits: NDArray[np.bool_], scale: dict[str, float]) -> F64:
-    """Return damage, garble and strong evidence of each sentence, a column each."""
+    """Return damage, garble, strong evidence and weight of each sentence, a column each."""
     strong: NDArray[np.bool_] = np.array([strength == "strong" for _, strength in rule_columns()])
     damage = 1 - sigmoid(scale["intercept"] + scale["slope"] * z[2])
-    return np.column_stack([damage, sigmoid(z[3]), hits[:, strong].any(axis=1)])
+    return np.column_stack([damage, sigmoid(z[3]), hits[:, strong].any(axis=1), z[4]])
 
 
-def _columns(table: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
-    return table[:, 0], table[:, 1], table[:, 2] > 0
+def _columns(table: F64) -> tuple[F64, F64, NDArray[np.bool_], F64]:
+    return table[:, 0], table[:, 1], table[:, 2] > 0, table[:, 3]

@@ -29,6 +29,7 @@ __all__ = [
     "article_mt_features",
     "char_slot",
     "familiar_slot",
+    "sentence_weights",
     "sigmoid",
     "slot",
 ]
@@ -39,6 +40,8 @@ HEADS = ("style", "roundtrip", "quality", "garble")
 ``style``: machine against human versions of translated news. ``roundtrip``: the same, and round trips against their
 originals. ``quality``: human judgement. ``garble``: round trips against originals and human translations.
 """
+_LONG, _HEADLINE = 24, 14  # tokens of a sentence, its two ends among them
+_CLOSING, _STOPS = "\"'”’)»] \t\r\n\u00a0\u200b", tuple(".!?…")
 LENGTH_POWER = {"style": 0.25, "roundtrip": 0.25, "quality": 0.5, "garble": 0.25}
 """Counts of n-grams are divided by this power of the number of tokens: evidence grows with length, but slowly."""
 FAMILIAR_KINDS = ("word2", "word3")
@@ -306,7 +309,18 @@ def article_mt_features(style: F64, roundtrip: F64, cap: float) -> F64:
     return np.column_stack([style, np.minimum(roundtrip, cap), np.maximum(roundtrip - cap - 2.5, 0)])
 
 
-def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], first: NDArray[Any]) -> F64:
+def sentence_weights(sentences: Sequence[str], n_tokens: NDArray[Any]) -> F64:
+    """Return how much each sentence weighs in the quality of its article.
+
+    By its tokens, up to `_LONG` of them: what is longer may be many sentences. Headlines, captions and entries of
+    lists have a grammar of their own: short lines without a full stop count half.
+    """
+    ended = np.array([sentence.rstrip(_CLOSING)[-1:] in _STOPS for sentence in sentences], bool)
+    share = np.where(ended | (n_tokens > _HEADLINE), 1.0, 0.5)
+    return np.asarray(np.minimum(n_tokens, _LONG) * share, np.float64)
+
+
+def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], weight: F64, first: NDArray[Any]) -> F64:
     """Return what the quality of articles is made of; each grows with the damage and ignores the order.
 
     Parameters
@@ -317,6 +331,8 @@ def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], first:
         0 to 1, higher is worse: how likely the sentence comes from a round trip.
     strong : ndarray of bool, shape (n_sentences,)
         Whether the sentence has strong evidence.
+    weight : ndarray of shape (n_sentences,)
+        How much the sentence counts for the first two: `sentence_weights`.
     first : ndarray of int, shape (n_articles,)
         Where the sentences of each article begin; no article is empty.
 
@@ -325,8 +341,9 @@ def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], first:
     ndarray of shape (n_articles, 3)
         Root mean square damage; mean garble; root of the share of sentences with strong evidence.
     """
-    table = np.column_stack([damage**2, garble, strong])
-    means = np.add.reduceat(table, first, axis=0) / np.diff(first, append=len(table))[:, None]
+    table = np.column_stack([damage**2 * weight, garble * weight, strong])
+    size = np.add.reduceat(weight, first)
+    means = np.add.reduceat(table, first, axis=0) / np.column_stack([size, size, np.diff(first, append=len(table))])
     means[:, [0, 2]] = np.sqrt(means[:, [0, 2]])
     return np.asarray(means, np.float64)
 

@@ -63,6 +63,15 @@ class _Form(str, Enum):
     DOLMA = "dolma"
 
 
+class _Matrix(str, Enum):
+    SYSTEM = "system"
+    LANG_PAIR = "lang_pair"
+    YEAR = "year"
+    ENGINE = "engine"
+    OUTLET = "outlet"
+    SEED = "seed"
+
+
 class _Engine(str, Enum):
     APERTIUM = "apertium"
     MARIAN = "marian"
@@ -405,6 +414,16 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="PAIRS.parquet", help="Round trips of clean articles that the model has not seen."),
     ] = None,
+    people: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT", help="Articles by people of one kind, in any form that score reads."),
+    ] = None,
+    matrix: Annotated[
+        _Matrix | None,
+        typer.Option(
+            help="Train without one value after the other, test on all: nothing of --model, and --pairs are trained on."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -416,22 +435,39 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure a model, on the dev split or on your own round trips. Prints the tables, and can write the figures."""
-    if data is None and not pairs:
-        _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, or both")
+    """Measure a model, on the dev split or on your own texts. Prints the tables, and can write the figures."""
+    if data is None and not (pairs or people):
+        _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, --people INPUT")
     import orjson
 
+    from mtdetect.corpus import InputError, read_records
     from mtdetect.detector import Detector, model_folder
     from mtdetect.evaluate import evaluate as measure
-    from mtdetect.tables import tables
+    from mtdetect.tables import matrix_table, tables
 
     folder = model_folder(model)
     # a model that was asked for by its name is that of everybody
-    target = output or (folder / "metrics.json" if folder == Path(model) else None)
-    if target is not None and any(target.exists() and path.exists() and target.samefile(path) for path in pairs or ()):
+    target = output or (folder / "metrics.json" if folder == Path(model) and not matrix else None)
+    records = [(name, record) for name in people or () for record in read_records([name])]
+    for _, record in records:
+        if record.text is None:
+            raise InputError(f"{record.id}: {record.error}")
+    inputs = [*(pairs or ()), *(Path(record.source) for _, record in records)]
+    if target is not None and any(target.exists() and path.exists() and target.samefile(path) for path in inputs):
         _fail(f"{target} is an input: name another file")
-    metrics = measure(Detector.from_pretrained(folder), data, pairs or (), _note)
-    _put(_safe_lines(tables(metrics)))
+    if matrix:
+        from mtdetect.matrix import train_by_test
+
+        if data is None:
+            _fail("--matrix trains models: it needs --data DIR")
+        metrics = train_by_test(data, pairs or (), matrix.value, _note)
+        _put(_safe_lines("\n".join(matrix_table(matrix.value, metrics))))
+    else:
+        texts: dict[str, list[str]] = {}
+        for name, record in records:
+            texts.setdefault(Path(name).stem, []).append(record.text or "")
+        metrics = measure(Detector.from_pretrained(folder), data, pairs or (), texts, _note)
+        _put(_safe_lines(tables(metrics)))
     if target is not None:
         target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         _note(f"wrote {target}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtdetect.artifacts import RULES, find_artifacts
 from mtdetect.text import split_sentences
 
-__all__ = ["DataError", "Pair", "read_pairs", "read_rows", "rule_columns", "rule_matrix", "sentences_of"]
+__all__ = ["DataError", "LeftOut", "Pair", "read_pairs", "read_rows", "rule_columns", "rule_matrix", "sentences_of"]
 
 
 class DataError(ValueError):
@@ -27,6 +27,18 @@ class Pair(NamedTuple):
     pivot: str
     human: list[str]
     machine: list[str]
+
+
+class LeftOut(NamedTuple):
+    """What a model is trained without, to be tested on it: a value of a column, and documents."""
+
+    column: Callable[[dict[str, Any]], str]
+    value: str | None
+    groups: frozenset[str]
+
+    def keeps(self, row: dict[str, Any]) -> bool:
+        """Return whether a model may learn from a row of articles, or from a pair as such a row."""
+        return row["group"] not in self.groups and (self.value is None or self.column(row) != self.value)
 
 
 def read_pairs(paths: Iterable[Path]) -> list[Pair]:

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from mtdetect.artifacts import find_artifacts, spun_synonym
 from mtdetect.categories import ignored
-from mtdetect.classifier import FastClassifier, ModelError, article_features, article_mt_features, sigmoid
+from mtdetect.classifier import (
+    FastClassifier,
+    ModelError,
+    article_features,
+    article_mt_features,
+    sentence_weights,
+    sigmoid,
+)
 from mtdetect.features import MAX_CHARS, Grams, extract
 from mtdetect.residue import page_residue
 from mtdetect.text import looks_english, split_sentences
@@ -28,7 +35,7 @@ __all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "model_folder"]
 DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
-_NAMES = {"fast": "fast-v2"}
+_NAMES = {"fast": "fast-v3"}
 _BATCH_CHARS = 100_000
 _PHRASING = "unnatural_phrasing"
 _WORD = re.compile(r"\S+")
@@ -243,7 +250,7 @@ class Detector:
             first += len(draft.spans)
         z = np.concatenate([self._logits(texts, chunk, evidence, starts) for chunk in _chunks(texts)], axis=1)
         config = self.classifier.config
-        style, roundtrip, quality_z, garble_z = z
+        style, roundtrip, quality_z, garble_z, weights = z
         mix = config["mt"]["sentence"]["weights"]
         mt = sigmoid(config["mt"]["sentence"]["intercept"] + mix[0] * style + mix[1] * roundtrip)
         scale = config["quality"]["sentence"]
@@ -265,7 +272,7 @@ class Detector:
         ends = np.cumsum(sizes)
         begins = (ends - sizes)[sizes > 0]
         fitted = config["quality"]["article"]
-        features = article_features(1 - clean, sigmoid(garble_z), strong, begins)
+        features = article_features(1 - clean, sigmoid(garble_z), strong, weights, begins)
         quality = np.full(len(drafts), np.nan)
         # not a matrix product: that rounds otherwise when there are more rows
         quality[sizes > 0] = 100 * sigmoid(fitted["intercept"] + (features * fitted["weights"]).sum(axis=1))
@@ -288,14 +295,16 @@ class Detector:
         )
 
     def _logits(self, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]) -> F64:
-        grams = extract([texts[i] for i in chunk])
+        """Return what the heads say of a chunk of sentences, a row each, and what they weigh in their article."""
+        sentences = [texts[i] for i in chunk]
+        grams = extract(sentences)
         self._add_spun(grams, texts, chunk, evidence, starts)
         hits = np.zeros((len(chunk), len(self._rules)), bool)
         for i in chunk:
             for item in evidence.get(i, ()):
                 if (column := self._rules.get((item.category, item.strength))) is not None:
                     hits[i - chunk.start, column] = True
-        return self.classifier.logits(grams, hits)
+        return np.vstack([self.classifier.logits(grams, hits), sentence_weights(sentences, grams.n_tokens)])
 
     @cached_property
     def _rules(self) -> dict[tuple[str, str], int]:

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.data import Pair, read_pairs, read_rows
+from mtdetect.data import Pair, read_pairs, read_rows, sentences_of
 from mtdetect.detector import Detector
+from mtdetect.intervals import auroc, bootstrap, rate, spearman
+from mtdetect.probes import mask_names, shortcuts
+from mtdetect.reliability import precision_by_share, reliability
 from mtdetect.types import ArticleScore
 
-__all__ = ["auroc", "evaluate"]
+__all__ = ["evaluate"]
 
 MIN_ARTICLES = 15
-_RESAMPLES = 500
 F64 = NDArray[np.float64]
 B = NDArray[np.bool_]
-
-
-def auroc(machine: B, scores: F64, weight: F64 | None = None) -> float:
-    """Return the area under the ROC curve: how often a machine text scores above a human one; ties count half.
-
-    Parameters
-    ----------
-    machine : ndarray of bool, shape (n,)
-        Which texts are machine-translated.
-    scores : ndarray of shape (n,)
-        Higher is more machine-like.
-    weight : ndarray of shape (n,), optional
-        How often each text counts.
-
-    Returns
-    -------
-    float
-        NaN if a side is empty.
-    """
-    weight = np.ones(len(scores)) if weight is None else weight
-    rank = np.unique(scores, return_inverse=True)[1]
-    positive = np.bincount(rank, weight * machine)
-    negative = np.bincount(rank, weight * ~machine, len(positive))
-    pairs = positive.sum() * negative.sum()
-    below = np.cumsum(negative) - negative / 2
-    return float(positive @ below / pairs) if pairs else float("nan")
 
 
 @dataclass(frozen=True)
@@ -103,27 +80,6 @@ def _hits(articles: Iterable[ArticleScore]) -> dict[tuple[str, str], B]:
     return dict(sorted(hits.items()))
 
 
-def _resampled(group: NDArray[np.int64], rng: np.random.Generator) -> F64:
-    """Return how often each item counts when groups are drawn with replacement."""
-    _, place = np.unique(group, return_inverse=True)
-    n = place.max() + 1
-    return np.bincount(rng.integers(n, size=n), minlength=n)[place].astype(float)
-
-
-def _interval(value: float, samples: Sequence[float]) -> dict[str, float]:
-    low, high = np.nanpercentile(samples, [2.5, 97.5])
-    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
-
-
-def _bootstrap(
-    groups: Sequence[NDArray[np.int64]], figure: Callable[[Sequence[F64 | None]], float], seed: int = 0
-) -> dict[str, float]:
-    """Return a figure over several parts, with an interval from drawing the groups of each part again."""
-    rng = np.random.default_rng(seed)
-    samples = [figure([_resampled(group, rng) for group in groups]) for _ in range(_RESAMPLES)]
-    return _interval(figure([None] * len(groups)), samples)
-
-
 def _matched(scored: _Scored, source: str, level: str) -> dict[str, Any]:
     """Return the mean over language pairs of the AUROC of `mt` against `ht`, or `human` where there is no `ht`."""
     human = "ht" if "ht" in scored.label[scored.source == source] else "human"
@@ -143,29 +99,11 @@ def _matched(scored: _Scored, source: str, level: str) -> dict[str, Any]:
             parts.append((machine[owner], scored.sentence[which], scored.group[owner]))
     if not parts:
         return {}
-    result: dict[str, Any] = _bootstrap(
+    result: dict[str, Any] = bootstrap(
         [group for _, _, group in parts],
         lambda weights: float(np.mean([auroc(m, s, w) for (m, s, _), w in zip(parts, weights, strict=True)])),
     )
     return result | {"pairs": {name: round(auroc(m, s), 3) for name, (m, s, _) in zip(names, parts, strict=True)}}
-
-
-def _rate(hit: B, group: NDArray[np.int64]) -> dict[str, Any]:
-    def share(weights: Sequence[F64 | None]) -> float:
-        weight = np.ones(len(hit)) if weights[0] is None else weights[0]
-        return float(weight @ hit / weight.sum())
-
-    return _bootstrap([group], share) | {"n": len(hit)}
-
-
-def _spearman(x: F64, y: F64, group: NDArray[np.int64]) -> dict[str, Any]:
-    from scipy.stats import spearmanr
-
-    def correlation(weights: Sequence[F64 | None]) -> float:
-        which = np.arange(len(x)) if weights[0] is None else np.repeat(np.arange(len(x)), weights[0].astype(int))
-        return float(spearmanr(x[which], y[which])[0])
-
-    return _bootstrap([group], correlation) | {"n": len(x)}
 
 
 def _judgements(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -179,7 +117,7 @@ def _judgements(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, Any
     result = {}
     for name in np.unique(kind):
         use = kind == name
-        result[str(name)] = _spearman(quality[use], score[use], group[use])
+        result[str(name)] = spearman(quality[use], score[use], group[use])
     da = [entry["value"] for name, entry in result.items() if name.startswith("mlqe-da")]
     return {"sentence": result, "mlqe-da mean": round(float(np.mean(da)), 4), "not judged": n_rows - len(rows)}
 
@@ -203,7 +141,7 @@ def _spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[
     group = np.unique([name for name, _ in marked], return_inverse=True)[1]
 
     def figure(compute: Callable[[F64], float]) -> dict[str, float]:
-        return _bootstrap([group], lambda w: compute(table.sum(axis=0) if w[0] is None else w[0] @ table))
+        return bootstrap([group], lambda w: compute(table.sum(axis=0) if w[0] is None else w[0] @ table))
 
     def correlation(t: F64) -> float:
         tp, fp, fn, tn = t
@@ -217,58 +155,76 @@ def _spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[
     }
 
 
-def _by_engine(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
-    found: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        found.setdefault(f"{pair.engine}/{pair.pivot}", []).append(pair)
-    return found
+@dataclass(frozen=True)
+class _Trips:
+    """Round trips through one engine and pivot as the detector saw them: original and machine version in turn."""
 
+    name: str
+    pairs: list[Pair]
+    articles: list[ArticleScore]
+    machine: B
+    group: NDArray[np.int64]
+    judged: B
+    quality: F64
+    mt_score: F64
 
-def _round_trips(detector: Detector, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Compare round trips with their own originals, for each engine and pivot; sentences that changed."""
-    result = {}
-    points = list(detector.classifier.points)
-    for name, chosen in _by_engine(pairs).items():
-        sides = [side for pair in chosen for side in (pair.human, pair.machine)]
-        articles = [detector.score_sentences(side) for side in sides]
-        number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
-        group = np.repeat(number, 2)
-        machine = np.arange(len(sides)) % 2 == 1
-        judged = np.array([article.quality is not None for article in articles])
-        quality = np.array([article.quality for article in articles], float)
-        score = np.array([article.mt_score for article in articles], float)
+    @classmethod
+    def score(cls, detector: Detector, pairs: Sequence[Pair]) -> list[_Trips]:
+        by_engine: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_engine.setdefault(f"{pair.engine}/{pair.pivot}", []).append(pair)
+        found = []
+        for name, chosen in by_engine.items():
+            articles = [detector.score_sentences(side) for pair in chosen for side in (pair.human, pair.machine)]
+            number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
+            found.append(
+                cls(
+                    name,
+                    chosen,
+                    articles,
+                    np.arange(len(articles)) % 2 == 1,
+                    np.repeat(number, 2),
+                    np.array([article.quality is not None for article in articles]),
+                    np.array([article.quality for article in articles], float),
+                    np.array([article.mt_score for article in articles], float),
+                )
+            )
+        return found
+
+    def figures(self, points: Sequence[str]) -> dict[str, Any]:
+        """Compare round trips with their own originals; of sentences, those that changed."""
         changed: list[B] = []
-        for pair in chosen:
+        for pair in self.pairs:
             differs = np.array([one != other for one, other in zip(pair.human, pair.machine, strict=True)], bool)
             changed += [differs, differs]
-        whole = [len(article.sentences) == len(side) for article, side in zip(articles, sides, strict=True)]
-        use = [i for i in range(len(sides)) if whole[i] and whole[i ^ 1]]
+        sizes = [len(differs) for differs in changed]
+        whole = [len(article.sentences) == size for article, size in zip(self.articles, sizes, strict=True)]
+        use = [i for i in range(len(sizes)) if whole[i] and whole[i ^ 1]]
         which = np.concatenate([changed[i] for i in use])
-        sentence = np.array([s.mt_score for i in use for s in articles[i].sentences])[which]
-        of = np.repeat(use, [len(sides[i]) for i in use])[which]
-        flagged = {
-            point: np.array([s.flagged for i in use for s in articles[i].at(point).sentences])[which]
-            for point in points
+        sentence = np.array([s.mt_score for i in use for s in self.articles[i].sentences])[which]
+        of = np.repeat(use, [sizes[i] for i in use])[which]
+        keep, machine, group = np.flatnonzero(self.judged), self.machine, self.group
+
+        def area(which: NDArray[np.int64], scores: F64) -> dict[str, float]:
+            return bootstrap([group[which]], lambda weights: auroc(machine[which], scores, weights[0]))
+
+        def flagged(point: str) -> dict[str, Any]:
+            hit = np.array([s.flagged for i in use for s in self.articles[i].at(point).sentences])[which]
+            return rate(hit[machine[of]], group[of][machine[of]])
+
+        low = self.judged & (self.quality < 50)
+        return {
+            "articles": len(self.pairs),
+            "article auroc": area(keep, self.mt_score[keep]),
+            "quality auroc": area(keep, -self.quality[keep]),
+            "sentence auroc": area(of, sentence),
+            "quality below 50": rate(low[machine], group[machine]),
+            "originals below 50": rate(low[~machine], group[~machine]),
+            "flagged": {point: flagged(point) for point in points},
         }
-        keep = np.flatnonzero(judged)
-
-        def area(m: B, scores: F64) -> Callable[[Sequence[F64 | None]], float]:
-            return lambda weights: auroc(m, scores, weights[0])
-
-        low = judged & (quality < 50)
-        result[name] = {
-            "articles": len(chosen),
-            "article auroc": _bootstrap([group[keep]], area(machine[keep], score[keep])),
-            "quality auroc": _bootstrap([group[keep]], area(machine[keep], -quality[keep])),
-            "sentence auroc": _bootstrap([group[of]], area(machine[of], sentence)),
-            "quality below 50": _rate(low[machine], group[machine]),
-            "originals below 50": _rate(low[~machine], group[~machine]),
-            "flagged": {point: _rate(hit[machine[of]], group[of][machine[of]]) for point, hit in flagged.items()},
-        }
-    return result
 
 
-def _evidence(detector: Detector, scored: _Scored, pairs: Sequence[Pair]) -> dict[str, Any]:
+def _evidence(scored: _Scored, trips: Sequence[_Trips]) -> dict[str, Any]:
     """Return how many sentences of each kind have evidence, and how precise it is against people's news.
 
     The precision is that of a corpus with as many sentences of the machine as of people: the share of the machine's
@@ -280,10 +236,10 @@ def _evidence(detector: Detector, scored: _Scored, pairs: Sequence[Pair]) -> dic
             use[scored.owner]])
         for name, use in of.items()
     }  # fmt: skip
-    for name, chosen in _by_engine(pairs).items():
-        articles = [detector.score_sentences(pair.machine) for pair in chosen]
-        number = np.unique([pair.group for pair in chosen], return_inverse=True)[1]
-        sides[name] = _hits(articles), np.repeat(number, [article.n_sentences for article in articles])
+    for trip in trips:
+        articles = [article for article, machine in zip(trip.articles, trip.machine, strict=True) if machine]
+        sizes = [article.n_sentences for article in articles]
+        sides[trip.name] = _hits(articles), np.repeat(trip.group[trip.machine], sizes)
     found: dict[str, Any] = {}
     for category, strength in sorted({key for hits, _ in sides.values() for key in hits}):
         row: dict[str, Any] = {}
@@ -312,12 +268,96 @@ def _precision(
         ]
         return shares[0] / (sum(shares) + likely) if any(shares) else float("nan")
 
-    result = _bootstrap([machine_group, human_group], figure)
+    result = bootstrap([machine_group, human_group], figure)
     return result if human.any() else result | {"value": 1.0, "high": 1.0}
 
 
+def _rates(detector: Detector, scored: _Scored) -> dict[str, Any]:
+    """Return how often sentences are flagged, articles called machine-translated and quality is low, by source."""
+    flags: dict[str, Any] = {}
+    called: dict[str, Any] = {}
+    low_quality: dict[str, Any] = {}
+    for source, label in sorted(set(zip(scored.source.tolist(), scored.label.tolist(), strict=True))):
+        use = (scored.source == source) & (scored.label == label)
+        judged = use & ~np.isnan(scored.quality)
+        if not judged.any():
+            continue
+        name, which = f"{source} {label}", use[scored.owner]
+        group = scored.group[scored.owner][which]
+        flags[name] = {point: rate(hit[which], group) for point, hit in scored.flagged.items()}
+        called[name] = {
+            point.name: rate(scored.mt_score[judged] >= point.article, scored.group[judged])
+            for point in detector.classifier.points.values()
+        }
+        below = rate(scored.quality[judged] < 50, scored.group[judged])
+        median = round(float(np.median(scored.quality[judged])), 2)
+        low_quality[name] = below | {"median": median, "not judged": int((use & ~judged).sum())}
+    return {
+        "sentences flagged": flags,
+        "articles called machine-translated": called,
+        "quality below 50": low_quality,
+    }
+
+
+def _worth(detector: Detector, scored: _Scored, trips: Sequence[_Trips]) -> dict[str, Any]:
+    """Return the precision of articles that are called garbled, in a corpus that has few of them."""
+    people = (scored.label == "human") & ~np.isnan(scored.quality)
+    bars: dict[str, Callable[[F64, F64], B]] = {"quality below 50": lambda quality, _: quality < 50}
+    for point in detector.classifier.points.values():
+        bars[f"mt_score, {point.name}"] = partial(lambda bar, _, score: score >= bar, point.article)
+    result: dict[str, Any] = {}
+    for name, marks in bars.items():
+        false = marks(scored.quality[people], scored.mt_score[people])
+        for trip in trips:
+            which = trip.judged & trip.machine
+            found = marks(trip.quality[which], trip.mt_score[which])
+            figures = precision_by_share(found, trip.group[which], false, scored.group[people])
+            result.setdefault(name, {})[trip.name] = figures
+    return result
+
+
+def _reliability(scored: _Scored, trips: Sequence[_Trips]) -> dict[str, Any]:
+    result = {}
+    for source in np.unique(scored.source):
+        use = (scored.source == source) & ~np.isnan(scored.mt_score)
+        result[str(source)] = reliability(scored.label[use] == "mt", scored.mt_score[use], scored.group[use])
+    for trip in trips:
+        use = trip.judged
+        result[trip.name] = reliability(trip.machine[use], trip.mt_score[use], trip.group[use])
+    return result
+
+
+def _shortcuts(
+    detector: Detector, rows: list[dict[str, Any]], trips: Sequence[_Trips], sources: Sequence[str]
+) -> dict[str, Any]:
+    """Return what shortcuts tell in matched data, and the headline with names masked."""
+    result = {}
+    for source in sources:
+        chosen = [row for row in rows if row["source"] == source]
+        machine = np.array([row["label"] == "mt" for row in chosen])
+        group = np.unique([row["group"] for row in chosen], return_inverse=True)[1]
+        result[source] = shortcuts([sentences_of(row) for row in chosen], machine, group)
+        masked = [row | {"sentences": [mask_names(s) for s in sentences_of(row)]} for row in chosen]
+        figure = _matched(_Scored.score(detector, masked), source, "article")
+        result[source]["mt_score, names masked"] = {key: figure[key] for key in ("value", "low", "high") if figure}
+    for trip in trips:
+        sides = [side for pair in trip.pairs for side in (pair.human, pair.machine)]
+        result[trip.name] = shortcuts(sides, trip.machine, trip.group)
+        masked_trips = [
+            pair._replace(human=[mask_names(s) for s in pair.human], machine=[mask_names(s) for s in pair.machine])
+            for pair in trip.pairs
+        ]
+        (masked_trip,) = _Trips.score(detector, masked_trips)
+        result[trip.name]["mt_score, names masked"] = masked_trip.figures([])["article auroc"]
+    return result
+
+
 def evaluate(
-    detector: Detector, data: Path | None, pairs: Sequence[Path] = (), log: Callable[[str], None] = lambda line: None
+    detector: Detector,
+    data: Path | None,
+    pairs: Sequence[Path] = (),
+    people: Mapping[str, Sequence[str]] | None = None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measure a detector on the dev split, and on round trips.
 
@@ -329,6 +369,8 @@ def evaluate(
         Folder with ``articles_dev``, ``judgements_dev`` and ``spans_dev``; None for the figures of round trips alone.
     pairs : sequence of Path
         Round trips of clean articles that the model has not seen, from `mtdetect roundtrip`.
+    people : mapping of str to sequence of str, optional
+        Articles by people of other kinds, such as non-native writers, that the thresholds were not chosen on.
     log : callable
         Called with a line at each step.
 
@@ -343,42 +385,37 @@ def evaluate(
     DataError
         If the data are missing.
     """
-    trips = read_pairs(pairs)
-    result = {"signature": detector.score("").signature, "round trips": _round_trips(detector, trips)}
-    if data is None:
+    trips = _Trips.score(detector, read_pairs(pairs))
+    points = list(detector.classifier.points)
+    result: dict[str, Any] = {"signature": detector.score("").signature}
+    result["round trips"] = {trip.name: trip.figures(points) for trip in trips}
+    rows = [
+        {"source": name, "label": "people", "lang_pair": "", "group": f"{name} {i}", "text": text, "sentences": None}
+        for name, texts in (people or {}).items()
+        for i, text in enumerate(texts)
+    ]
+    if data is not None:
+        rows += [row for row in read_rows(data, "articles_dev") if row["text"] or row["sentences"]]
+    if not rows:
         return result
-    rows = [row for row in read_rows(data, "articles_dev") if row["text"] or row["sentences"]]
     scored = _Scored.score(detector, rows)
     log(f"scored {len(rows)} articles, {len(scored.sentence)} sentences")
-    sources = [str(name) for name in np.unique(scored.source)]
-    with_mt = [name for name in sources if "mt" in scored.label[scored.source == name]]
+    result |= _rates(detector, scored)
+    log("rates: done")
+    if data is None:
+        return result
+    with_mt = [str(name) for name in np.unique(scored.source[scored.label == "mt"])]
     matched = {level: {name: _matched(scored, name, level) for name in with_mt} for level in ("article", "sentence")}
     log("matched figures: done")
-    flags: dict[str, Any] = {}
-    called: dict[str, Any] = {}
-    low_quality: dict[str, Any] = {}
-    for name in sources:
-        for label in np.unique(scored.label[scored.source == name]):
-            use = (scored.source == name) & (scored.label == label)
-            which = use[scored.owner]
-            group = scored.group[scored.owner][which]
-            flags[f"{name} {label}"] = {point: _rate(hit[which], group) for point, hit in scored.flagged.items()}
-            judged = use & ~np.isnan(scored.quality)
-            called[f"{name} {label}"] = {
-                point.name: _rate(scored.mt_score[judged] >= point.article, scored.group[judged])
-                for point in detector.classifier.points.values()
-            }
-            below = _rate(scored.quality[judged] < 50, scored.group[judged])
-            median = round(float(np.median(scored.quality[judged])), 2)
-            low_quality[f"{name} {label}"] = below | {"median": median, "not judged": int((use & ~judged).sum())}
-    log("rates: done")
+    result["reliability"] = _reliability(scored, trips)
+    if trips:
+        result["precision by share garbled"] = _worth(detector, scored, trips)
+    result["shortcuts"] = _shortcuts(detector, rows, trips, with_mt)
+    log("shortcuts: done")
     spans = read_rows(data, "spans_dev")
     return result | {
         "matched auroc": matched,
-        "sentences flagged": flags,
-        "articles called machine-translated": called,
-        "evidence": _evidence(detector, scored, trips),
-        "quality below 50": low_quality,
+        "evidence": _evidence(scored, trips),
         "quality against judgement": _judgements(detector, read_rows(data, "judgements_dev")),
         "spans": {source: _spans(detector, spans, source) for source in ("mlqe_pe", "mqm")},
     }

@@ -10,12 +10,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHAR_KINDS", "KINDS", "MAX_CHARS", "TOKEN_KINDS", "Block", "Grams", "extract"]
+__all__ = ["CHAR_KINDS", "KINDS", "MAX_CHARS", "TOKEN_KINDS", "Block", "Grams", "extract", "normalised"]
 
 MAX_CHARS = 2000
 """Characters of a sentence that count; what is longer is no sentence."""
@@ -100,6 +101,8 @@ def _lookup() -> Codes:
     table[ord("A") : ord("Z") + 1] += 32
     table[list(b"0123456789")] = ord("0")
     table[[9, 10, 11, 12, 13, 0x85]] = _SPACE
+    # some translators' editors love it, machines never do: alone it told the sides of WMT22 apart with an AUROC of .60
+    table[ord(";")] = ord(",")
     # dashes set off clauses in one house style and commas in another: they weigh nothing
     table[[0x2012, 0x2013, 0x2014, 0x2015]] = _SPACE
     table[[0x2010, 0x2011]] = ord("-")
@@ -174,6 +177,13 @@ def _normalise(sentences: Sequence[str]) -> tuple[Codes, I32, I32]:
     padded[target] = codes[source]
     origin[target] = kept[source] - np.repeat(begins, lengths)
     return padded, origin, first
+
+
+def normalised(sentences: Sequence[str]) -> list[str]:
+    """Return the sentences as their n-grams see them."""
+    codes, _, first = _normalise([sentence[:MAX_CHARS] for sentence in sentences])
+    text = codes.tobytes().decode("latin-1")
+    return [text[a + 1 : b - _TAIL] for a, b in pairwise(first)]
 
 
 def _key(hashes: U64) -> U32:

@@ -28,7 +28,7 @@ from mtdetect.classifier import (
     familiar_slot,
     slot,
 )
-from mtdetect.data import DataError, Pair, read_pairs, read_rows, rule_columns, rule_matrix, sentences_of
+from mtdetect.data import DataError, LeftOut, Pair, read_pairs, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
 
 __all__ = ["NgramCounts", "digest_of", "pair_sentences", "train_fast"]
@@ -284,6 +284,7 @@ def train_fast(
     *,
     pairs: Sequence[Path] = (),
     seed: int = 0,
+    left_out: LeftOut | None = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> FastClassifier:
     """Train, calibrate and save the `fast` model.
@@ -301,6 +302,8 @@ def train_fast(
         news only.
     seed : int
         Seed of the order of training and of the sample of systems.
+    left_out : LeftOut, optional
+        Articles and round trips that the model, its calibration and its thresholds are not to see.
     log : callable
         Called with a line at each step.
 
@@ -316,8 +319,9 @@ def train_fast(
     except ImportError as error:
         raise DataError("training needs scikit-learn: pip install 'mtdetect[train]'") from error
     rng = np.random.default_rng(seed)
-    articles = read_rows(data, "articles_train")
-    round_trips = read_pairs(pairs)
+    keeps = left_out.keeps if left_out else lambda row: True
+    articles = [row for row in read_rows(data, "articles_train") if keeps(row)]
+    round_trips = [pair for pair in read_pairs(pairs) if keeps(pair._asdict())]
     # an n-gram must not be familiar because it stands in a training sentence
     travelled = {pair.group for pair in round_trips} | {row["group"] for row in articles if row["label"] == "mt"}
     clean = [row["text"] for row in articles if row["label"] == "human" and row["group"] not in travelled]
@@ -415,7 +419,7 @@ def train_fast(
         for head in ("style", "quality"):
             naive.arrays[name][..., HEADS.index(head)] = arrays[name][..., HEADS.index(head)]
     with threadpool_limits(limits=1):
-        config = calibrate(model, data, [clean[i] for i in held_out], (naive, unseen), rng, log)
+        config = calibrate(model, data, keeps, [clean[i] for i in held_out], (naive, unseen), rng, log)
     config |= {
         "name": out.name,
         "rules": columns,

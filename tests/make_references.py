@@ -1,4 +1,4 @@
-"""Write the golden references of a model: python tests/make_references.py models/fast-v2."""
+"""Write the golden references of a model: python tests/make_references.py models/fast-v3."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Keyboard(io.TextIOWrapper):
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    return str(ROOT / "models" / "fast-v2")
+    return str(ROOT / "models" / "fast-v3")
 
 
 @pytest.fixture
@@ -479,17 +479,17 @@ SAMPLE = ["--pairs", "tests/pairs/sample.parquet"]
 
 
 def test_figures_of_the_shipped_model_are_written_only_where_one_says(run: Run, tmp_path: Path) -> None:
-    before = Path("models/fast-v2/metrics.json").read_bytes()
+    before = Path("models/fast-v3/metrics.json").read_bytes()
     code, out, err = run("evaluate", *SAMPLE)
     assert code == 0 and "| apertium/cat | 14 |" in out and "wrote" not in err
     assert run("evaluate", *SAMPLE, "-o", str(tmp_path / "m.json")).err.endswith("m.json\n")
-    assert Path("models/fast-v2/metrics.json").read_bytes() == before
+    assert Path("models/fast-v3/metrics.json").read_bytes() == before
     (tmp_path / "fast").mkdir()  # a folder of that name is no model
     pairs = str(Path(SAMPLE[1]).resolve())
     ran = subprocess.run(
         [*COMMAND, "evaluate", "--pairs", pairs], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "wrote" not in ran.stderr and Path("models/fast-v2/metrics.json").read_bytes() == before
+    assert "wrote" not in ran.stderr and Path("models/fast-v3/metrics.json").read_bytes() == before
 
 
 def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path) -> None:
@@ -514,7 +514,7 @@ def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path
         (["train", "fast", "-o", "m"], "name --data DIR to train from the beginning, or --base fast to adapt"),
         (["train", "fast", "-o", "m", "--data", "d", "--base", "fast"], "name --data DIR"),
         (["train", "fast", "-o", "m", "--base", "fast"], "--base needs --pairs PAIRS.parquet"),
-        (["evaluate"], "name what to measure on: --data DIR, --pairs PAIRS.parquet, or both"),
+        (["evaluate"], "name what to measure on: --data DIR, --pairs PAIRS.parquet, --people INPUT"),
     ],
 )
 def test_training_without_what_it_needs(run: Run, args: list[str], says: str) -> None:

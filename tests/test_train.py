@@ -11,7 +11,8 @@ from pyarrow import parquet
 from mtdetect import Detector
 from mtdetect.classifier import FastClassifier
 from mtdetect.data import DataError, rule_columns, rule_matrix
-from mtdetect.evaluate import _precision, auroc, evaluate
+from mtdetect.evaluate import _precision, evaluate
+from mtdetect.intervals import auroc
 from mtdetect.tables import tables
 from mtdetect.train import train_fast
 

@@ -15,7 +15,8 @@ from pyarrow import compute, parquet
 
 from mtdetect import Detector
 from mtdetect.data import read_rows, sentences_of
-from mtdetect.evaluate import _rate, evaluate
+from mtdetect.evaluate import evaluate
+from mtdetect.intervals import rate
 from mtdetect.tables import _cell
 from mtdetect.tune import tune_fast
 
@@ -48,7 +49,7 @@ def main(data: Path, pairs: Path) -> None:
             owner = np.repeat(document, [article.n_sentences for article in articles])
             judged = np.array([article.quality is not None for article in articles])
             below = np.array([article.quality or 100 for article in articles])[judged] < 50
-            costs = [_cell(_rate(flagged, owner), percent=True), _cell(_rate(below, document[judged]), percent=True)]
+            costs = [_cell(rate(flagged, owner), percent=True), _cell(rate(below, document[judged]), percent=True)]
             for name, row in evaluate(detector, None, [unseen])["round trips"].items():
                 cells = [pivot or "none", str(size), name.partition("/")[2]]
                 cells += [_cell(row["sentence auroc"]), _cell(row["article auroc"])]
