@@ -58,7 +58,7 @@ def model_folder(name: str | Path) -> Path:
     Parameters
     ----------
     name : str or Path
-        ``"fast"``, the name of a shipped model such as ``"fast-v2"``, or a folder.
+        ``"fast"``, the name of a shipped model such as ``"fast-v3"``, or a folder.
 
     Raises
     ------

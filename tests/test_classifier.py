@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtdetect import Detector
-from mtdetect.classifier import HEADS, FastClassifier, ModelError, article_features, article_mt_features
+from mtdetect.classifier import (
+    HEADS,
+    FastClassifier,
+    ModelError,
+    article_features,
+    article_mt_features,
+    sentence_weights,
+)
 from mtdetect.detector import model_folder
 from mtdetect.features import extract
 
@@ -68,14 +75,14 @@ def test_quality_weights_have_one_direction(detector: Detector) -> None:
     assert quality["article"]["weights"][2] < 0
 
 
-sentence_rows = st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans())
+sentence_rows = st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans(), st.floats(0.5, 24))
 
 
 @given(st.lists(sentence_rows, min_size=1, max_size=12), st.randoms(), st.integers(0, 11), sentence_rows)
 def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: Any, place: int, worse: Any) -> None:
     def features(items: Any) -> Any:
         columns = np.array(items, float)
-        return article_features(columns[:, 0], columns[:, 1], columns[:, 2] > 0, np.zeros(1, int))[0]
+        return article_features(columns[:, 0], columns[:, 1], columns[:, 2] > 0, columns[:, 3], np.zeros(1, int))[0]
 
     shuffled = list(table)
     random.shuffle(shuffled)
@@ -83,8 +90,18 @@ def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: 
     assert features(table + table) == pytest.approx(features(table))
     place %= len(table)
     damaged = list(table)
-    damaged[place] = tuple(max(old, new) for old, new in zip(table[place], worse, strict=True))
+    damaged[place] = (*(max(old, new) for old, new in zip(table[place][:3], worse[:3], strict=True)), table[place][3])
     assert (features(damaged) >= features(table) - 1e-12).all()
+
+
+def test_headlines_and_long_sentences_weigh_less_than_their_length() -> None:
+    sentences = ["The council voted for it on Monday after a debate.", "Council votes for new harbour", "Short one."]
+    tokens = extract(sentences).n_tokens
+    assert sentence_weights(sentences, tokens).tolist() == [tokens[0], tokens[1] / 2, tokens[2]]
+    long = "The " + "very " * 60 + "long day ended."
+    assert sentence_weights([long, long[:-1]], extract([long] * 2).n_tokens).tolist() == [24, 24]
+    quoted = ["He said: “We lost.” ", "“Did we?”)", "No\u00a0…\u200b"]
+    assert sentence_weights(quoted, np.full(3, 6)).tolist() == [6, 6, 6]
 
 
 @given(st.floats(-9, 9), st.floats(-9, 9), st.floats(0, 5), st.floats(0, 5))

