@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["auroc", "bootstrap", "interval", "rate", "resampled", "spearman"]
+__all__ = ["auroc", "bootstrap", "interval", "rate", "resampled", "side_shares", "spearman"]
 
 _RESAMPLES = 500
 F64 = NDArray[np.float64]
@@ -46,6 +46,12 @@ def resampled(group: NDArray[np.int64], rng: np.random.Generator) -> F64:
     _, place = np.unique(group, return_inverse=True)
     n = place.max() + 1
     return np.bincount(rng.integers(n, size=n), minlength=n)[place].astype(float)
+
+
+def side_shares(machine: B, group: NDArray[np.int64]) -> F64:
+    """Return what each version of a document weighs, so that its machine and its human side weigh 1 each."""
+    side = np.unique(group * 2 + machine, return_inverse=True)[1]
+    return np.asarray(1 / np.bincount(side)[side], np.float64)
 
 
 def interval(value: float, samples: Sequence[float]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtdetect.data import LeftOut, Pair, read_pairs, read_rows, sentences_of
 from mtdetect.detector import Detector
 from mtdetect.evaluate import MIN_ARTICLES
-from mtdetect.intervals import auroc, bootstrap
+from mtdetect.intervals import auroc, bootstrap, side_shares
 from mtdetect.train import train_fast
 
 __all__ = ["KINDS", "family", "train_by_test"]
@@ -103,8 +103,7 @@ class _Versions:
 
     def _area(self, which: NDArray[np.int64], scores: F64) -> dict[str, float]:
         machine, group = self.machine[which], self.group[which]
-        side = np.unique(group * 2 + machine, return_inverse=True)[1]
-        share = 1 / np.bincount(side)[side]
+        share = side_shares(machine, group)
         return bootstrap(
             [group], lambda weights: auroc(machine, scores, share if weights[0] is None else share * weights[0])
         )
@@ -126,7 +125,6 @@ def _documents(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
             letters = "".join(filter(str.isalnum, line.lower()))
             if len(letters) >= _LINE:
                 parent[root(seen.setdefault(letters, mine))] = mine
-                mine = root(mine)
     return {group: root(group) for group in list(parent)}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtdetect.features import normalised
-from mtdetect.intervals import auroc, bootstrap
+from mtdetect.intervals import auroc, bootstrap, side_shares
 
 __all__ = ["PROBES", "mask_names", "probe", "shortcuts"]
 
@@ -113,8 +113,7 @@ def shortcuts(
     articles: Sequence[Article], machine: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> dict[str, dict[str, float]]:
     """Return the AUROC of each probe, both versions of a document weighing the same; .5 where there is no shortcut."""
-    side = np.unique(group * 2 + machine, return_inverse=True)[1]
-    weight = 1 / np.bincount(side)[side]
+    weight = side_shares(machine, group)
 
     def area(scores: F64) -> Callable[[Sequence[F64 | None]], float]:
         return lambda w: auroc(machine, scores, weight if w[0] is None else weight * w[0])
