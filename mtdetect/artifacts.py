@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mtdetect.text import INVISIBLE, undisguised
 from mtdetect.types import Evidence, Strength
 
 __all__ = ["RULES", "Rule", "find_artifacts", "phrase_hash", "spun_synonym"]
@@ -426,19 +427,24 @@ _THING_WRITTEN = r"(?:brand|calligraphy|character|emblem|glyph|hashtag|kanji|lab
 _RUNS_ON_AFTER = re.compile(rf" (?!{_THING_WRITTEN}s?\b)[a-z]|\.?\s*(?:\n|\Z)|\. [A-Z]")
 
 
-def _foreign_script(text: str) -> Iterator[tuple[int, int, str]]:
+_A_DISGUISE = 5  # so many words with look-alike letters are somebody's work, not a machine's
+
+
+def _foreign_script(text: str) -> Iterator[tuple[int, int, str, Strength]]:
     for match in _FOREIGN_WORDS.finditer(text):
         start, end = match.span()
         spoken_of = _SPOKEN_OF.search(text, max(0, start - 30), start) or _SYMBOL.fullmatch(match[0])
         runs_on = _RUNS_ON_AFTER.match(text[end : end + 20])
         beside = runs_on and re.fullmatch("[a-z] ", text[max(0, start - 2) : start])
         if beside and not spoken_of and not _enclosed(text, start):
-            yield start, end, "was left in another script"
-    for match in _MIXED_WORD.finditer(text):
+            yield start, end, "was left in another script", "strong"
+    mixed = list(_MIXED_WORD.finditer(text))
+    strength: Strength = "strong" if len(mixed) <= _A_DISGUISE else "weak"
+    for match in mixed:
         start = match.start()
         while start and match.start() - start < 20 and text[start - 1].isalpha():
             start -= 1
-        yield start, match.end(), "mixes look-alike letters of two scripts"
+        yield start, match.end(), "mixes look-alike letters of two scripts", strength
 
 
 def untranslated_residue(text: str) -> Iterator[Evidence]:
@@ -448,8 +454,8 @@ def untranslated_residue(text: str) -> Iterator[Evidence]:
     of follows “the word” and the like. What is left has English words on both sides.
     """
     if _has_other_script(text):
-        for start, end, what in _foreign_script(text):
-            yield Evidence(start, end, "untranslated_residue", f"“{text[start:end]}” {what}")
+        for start, end, what, strength in _foreign_script(text):
+            yield Evidence(start, end, "untranslated_residue", f"“{text[start:end]}” {what}", strength)
     if (dotted := list(_matches((_DOT_THOUSANDS,), text))) and _COMMA_THOUSANDS.search(text):
         message = "a dot between thousands in an article that writes commas"
         for match in dotted:
@@ -578,7 +584,13 @@ def find_artifacts(text: str, ignore: AbstractSet[str] = frozenset()) -> list[Ev
         Sorted by start, end and category; offsets are into `text`.
     """
     text, place = _evenly_spaced(text)
-    found = [evidence for rule in RULES if rule.category not in ignore for evidence in rule.find(text)]
+    plain = undisguised(text)
+    found = [
+        evidence
+        for rule in RULES
+        if rule.category not in ignore
+        for evidence in rule.find(text if rule.find is untranslated_residue else plain)
+    ]
     if place is not None:
         found = [replace(item, start=place(item.start), end=place(item.end - 1) + 1) for item in found]
     return sorted(found, key=lambda evidence: (evidence.start, evidence.end, evidence.category))
@@ -588,16 +600,19 @@ _SPACES = "\t\v\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u200
 _WRAP = re.compile(r"\n(?<=[^\n]{55}\n)(?=[a-z])")  # of a long line, not of a poem or a list
 
 
+_HIDDEN = re.compile(f"(?<= ) +|(?<![{INVISIBLE}])[{INVISIBLE}](?![{INVISIBLE}])")  # marks in a row are damage
+
+
 def _evenly_spaced(text: str) -> tuple[str, Callable[[int], int] | None]:
-    """Make every gap one plain space, so that spacing hides nothing; return where each character was, too."""
+    """Make every gap one plain space and drop single marks that are not seen; return where each character was, too."""
     for space in _SPACES[: 2 if text.isascii() else None]:
         text = text.replace(space, " ")
     text = _WRAP.sub(" ", text)
-    if "  " not in text:
+    if "  " not in text and (text.isascii() or not any(mark in text for mark in INVISIBLE)):
         return text, None
-    gaps = [match.span() for match in re.finditer("  +", text)]
-    kept = [0, *(end for _, end in gaps)]
-    parts = [text[begin:end] for begin, end in zip(kept, [*(start + 1 for start, _ in gaps), len(text)], strict=True)]
+    cuts = [match.span() for match in _HIDDEN.finditer(text)]
+    kept = [0, *(end for _, end in cuts)]
+    parts = [text[begin:end] for begin, end in zip(kept, [*(start for start, _ in cuts), len(text)], strict=True)]
     begins = list(accumulate(map(len, parts), initial=0))[:-1]
 
     def place(position: int) -> int:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.classifier import FastClassifier, article_features, article_mt_features, sentence_weights, sigmoid
+from mtdetect.classifier import (
+    FastClassifier,
+    article_features,
+    article_mt_features,
+    said_first,
+    sentence_weights,
+    sigmoid,
+)
 from mtdetect.data import Pair, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import extract
 
@@ -19,8 +26,9 @@ FPR = {"fpr_0.1": 0.001, "fpr_1": 0.01, "fpr_5": 0.05}
 _CHUNK = 4000
 _MIXTURES = 4000
 _CLEAN_WEIGHT = 20.0  # quiet beats loud
-_ROUNDTRIP_WEIGHT = 1.75  # in the score of a sentence, where style weighs 1
-_BELOW_50 = {"human": 0.008, "ht": 0.05}  # share of articles of any source whose quality may be so low
+_RESERVE = 0.9  # of the rate that a point is named by: strong rules flag some sentences on top, and other text differs
+_ROUNDTRIP_WEIGHT = 1.25  # in the score of a sentence, where style weighs 1
+_BELOW_50 = {"human": 0.004, "ht": 0.05}  # share of articles of any source whose quality may be so low
 F64 = NDArray[np.float64]
 
 
@@ -33,7 +41,9 @@ def raw_scores(model: FastClassifier, split: Sequence[Sequence[str]]) -> tuple[F
         chunk = sentences[i : i + _CHUNK]
         grams = extract(chunk)
         parts.append(np.vstack([model.logits(grams, hits[i : i + _CHUNK]), sentence_weights(chunk, grams.n_tokens)]))
-    return np.concatenate(parts, axis=1), hits
+    z = np.concatenate(parts, axis=1)
+    z[-1] *= np.concatenate([said_first(part) for part in split])
+    return z, hits
 
 
 def _fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int]) -> tuple[float, F64]:
@@ -111,9 +121,19 @@ def calibrate(
         if ((source == name) & (label == kind)).any()
     }
     news = np.concatenate([which for (_, kind), which in people.items() if kind == "human"])
-    cap = float(np.quantile(means[1][news], 0.9))
-    mixed = z[0] + _ROUNDTRIP_WEIGHT * z[1]
-    by_level = {"sentence": mixed[:, None], "article": article_mt_features(means[0], means[1], cap)}
+    garble, full, none = sigmoid(z[3]), np.flatnonzero(sizes), np.zeros(len(owner))
+    amount = np.bincount(owner, garble * z[4], len(sizes))
+    usual = float(np.median(amount[news] / np.bincount(owner, z[4], len(sizes))[news]))
+    garbled = np.full(len(sizes), usual)
+    garbled[full] = article_features(none, garble, none > 0, z[4], (np.cumsum(sizes) - sizes)[full], usual)[:, 1]
+    limits = {
+        "cap": float(np.quantile(means[1][news], 0.9)),
+        "beyond": _highest([garbled[which] for which in people.values()], 0.98),
+    }
+    by_level = {
+        "sentence": (z[0] + _ROUNDTRIP_WEIGHT * z[1])[:, None],
+        "article": article_mt_features(means[0], means[1], garbled, limits),
+    }
     mt: dict[str, Any] = {}
     probability: dict[str, F64] = {}
     for level, features in by_level.items():
@@ -126,7 +146,7 @@ def calibrate(
         probability[level] = sigmoid(intercept + (features * slopes).sum(axis=1))
     (slope,) = mt["sentence"]["weights"]
     mt["sentence"]["weights"] = [slope, slope * _ROUNDTRIP_WEIGHT]
-    mt["article"]["cap"] = cap
+    mt["article"] |= limits
     log(f"mt: {mt}")
 
     # the worst source of text by people, written or translated, sets each threshold
@@ -137,22 +157,27 @@ def calibrate(
             samples = [
                 scores[np.isin(owner, which)] if level == "sentence" else scores[which] for which in people.values()
             ]
-            chosen[level] = round(float(max(np.quantile(sample, 1 - rate) for sample in samples)) + 5e-7, 6)
+            chosen[level] = round(_highest(samples, 1 - _RESERVE * rate) + 5e-7, 6)
         points[name] = chosen
     log(f"operating points: {points}")
     by_people = np.concatenate([which for (_, kind), which in people.items() if kind == "ht"] or [news])
     part = np.isin(owner, by_people)
-    quality = _fit_quality(model, data, clean, unseen, (z[:, part], hits[part], sizes[by_people]), rng)
+    quality = _fit_quality(model, data, clean, unseen, (z[:, part], hits[part], sizes[by_people]), usual, rng)
     raw = {}
     for key, which in people.items():
         part = np.isin(owner, which)
         table = _table(z[:, part], hits[part], quality["sentence"])
         first = np.cumsum(sizes[which]) - sizes[which]
-        raw[key] = article_features(*_columns(table), first) @ np.array(quality["article"]["weights"])
+        raw[key] = article_features(*_columns(table), first, usual) @ np.array(quality["article"]["weights"])
     lowest = min(float(np.quantile(scores, _BELOW_50[kind])) for (_, kind), scores in raw.items())
     log(f"quality: {quality}, people's articles at 50: {-lowest:.3f}")
     quality["article"]["intercept"] = -lowest
     return {"mt": mt, "operating_points": points, "quality": quality}
+
+
+def _highest(samples: Sequence[F64], share: float) -> float:
+    """Return the quantile of the sample in which it is highest."""
+    return float(max(np.quantile(sample, share) for sample in samples))
 
 
 def _fit_quality(
@@ -161,6 +186,7 @@ def _fit_quality(
     clean: Sequence[str],
     unseen: tuple[FastClassifier, Sequence[Pair]],
     by_people: tuple[F64, NDArray[np.bool_], NDArray[np.int64]],
+    usual: float,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Fit the quality of sentences to human judgements, and that of articles to known shares of garbled sentences.
@@ -192,15 +218,15 @@ def _fit_quality(
         else:
             garbled = bad if i % 12 == 11 else trips
             mixed[replaced] = garbled[rng.integers(len(garbled), size=len(replaced))]
-        features.append(article_features(*_columns(mixed), np.zeros(1, int))[0])
+        features.append(article_features(*_columns(mixed), np.zeros(1, int), usual)[0])
         target.append((1 - len(replaced) / len(mixed)) ** 3)
     weight = np.where(np.arange(_MIXTURES) % 2, 1.0, _CLEAN_WEIGHT)
     z, hits, sizes = by_people
-    more = article_features(*_columns(_table(z, hits, sentence)), np.cumsum(sizes) - sizes)
+    more = article_features(*_columns(_table(z, hits, sentence)), np.cumsum(sizes) - sizes, usual)
     target += [1.0] * len(more)
     weight = np.append(weight, np.full(len(more), _CLEAN_WEIGHT * _MIXTURES / 2 / max(len(more), 1)))
     base, weights = _fit_logistic(np.vstack([features, more]), np.array(target), weight, [-1] * 3)
-    return {"sentence": sentence, "article": {"intercept": base, "weights": weights.tolist()}}
+    return {"sentence": sentence, "article": {"intercept": base, "weights": weights.tolist(), "usual": usual}}
 
 
 def _table(z: F64, hits: NDArray[np.bool_], scale: dict[str, float]) -> F64:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +19,18 @@ from mtdetect.features import CHAR_KINDS, TOKEN_KINDS, Grams, extract
 from mtdetect.types import OperatingPoint
 
 __all__ = [
+    "CELLS",
     "FAMILIAR_KINDS",
     "HEADS",
     "LENGTH_POWER",
-    "LEVELS",
     "FastClassifier",
     "ModelError",
     "article_features",
     "article_mt_features",
     "char_slot",
+    "familiar_level",
     "familiar_slot",
+    "said_first",
     "sentence_weights",
     "sigmoid",
     "slot",
@@ -41,25 +43,28 @@ HEADS = ("style", "roundtrip", "quality", "garble")
 originals. ``quality``: human judgement. ``garble``: round trips against originals and human translations.
 """
 _LONG, _HEADLINE = 24, 14  # tokens of a sentence, its two ends among them
+_PRIOR = 100
 _CLOSING, _STOPS = "\"'”’)»] \t\r\n\u00a0\u200b", tuple(".!?…")
 LENGTH_POWER = {"style": 0.25, "roundtrip": 0.25, "quality": 0.5, "garble": 0.25}
 """Counts of n-grams are divided by this power of the number of tokens: evidence grows with length, but slowly."""
-FAMILIAR_KINDS = ("word2", "word3")
-LEVELS = 9
-"""Levels of familiarity: 0 for unseen, then the logarithm of the count in clean news, base 2."""
+FAMILIAR_KINDS = ("word1", "word2", "word3")
+_LEVELS = 9
+CELLS = _LEVELS + 2 * _LEVELS**3
+"""How familiar a word is; a pair of words, given each of them; three words, given both pairs in them."""
 SLOT_BITS, FAMILIAR_BITS, CHAR_BITS, _ROW_BITS = 21, 23, 17, 20
 _ARRAYS = {
     "keys": np.uint32,
     "weights": np.float16,
     "chars": np.float16,
     "familiar": np.uint8,
-    "levels": np.float32,
+    "cells": np.float32,
     "rules": np.float32,
     "spun_starts": np.uint32,
     "spun": np.uint64,
 }
 _CONFIG = {"format", "name", "rules", "mt", "quality", "operating_points", "training", "checksums"}
-_FORMAT = 2
+_FORMAT = 3
+_MAX_BYTES = 200_000_000  # of the arrays, unpacked
 
 F64 = NDArray[np.float64]
 U32 = NDArray[np.uint32]
@@ -79,6 +84,13 @@ def char_slot(keys: U32) -> U32:
     return keys >> np.uint32(32 - CHAR_BITS)
 
 
+def familiar_level(kind: str, counts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the level of familiarity of n-grams by their counts in clean news: 0 for unseen, then a logarithm."""
+    base = 4 if kind == "word1" else 2
+    level: NDArray[np.uint8] = np.minimum(np.log2(counts + 1.0) / np.log2(base), _LEVELS - 1).astype(np.uint8)
+    return level
+
+
 def familiar_slot(keys: U32) -> tuple[U32, NDArray[np.uint8]]:
     """Return the place of each key in the table of familiarity, and its check bits (the low four bits are 0)."""
     return keys >> np.uint32(32 - FAMILIAR_BITS), (keys << np.uint32(4)).astype(np.uint8)
@@ -95,9 +107,8 @@ class FastClassifier:
     arrays : dict of str to ndarray
         ``keys`` (n_features,), hashes of the n-grams that have a weight; ``weights`` (n_features, 4), a column for
         each of `HEADS`; ``chars`` (2 ** 17, 4), the same for character n-grams; ``familiar`` (2 ** 23,), how often
-        clean news uses an n-gram; ``levels`` (2, 9, 4), weights of that familiarity for each of `FAMILIAR_KINDS`;
-        ``rules`` (n_rules, 4), weights of rule evidence; ``spun_starts`` and ``spun``, hashes of tortured phrases,
-        sorted.
+        clean news uses an n-gram; ``cells`` (`CELLS`, 4), weights of that familiarity; ``rules`` (n_rules, 4),
+        weights of rule evidence; ``spun_starts`` and ``spun``, hashes of tortured phrases, sorted.
     digest : str
         First eight hexadecimal digits of the SHA-256 of ``config.json``, which holds that of the weights.
     """
@@ -113,8 +124,11 @@ class FastClassifier:
         Raises
         ------
         ModelError
-            If a file is missing, damaged, of another format, or does not match its checksum.
+            If a file is missing, a link, damaged, of another format, or does not match its checksum.
         """
+        for name in ("config.json", "weights.npz"):
+            if (folder / name).is_symlink():
+                raise ModelError(f"{folder / name} is a link: a model folder holds its files itself")
         try:
             described = (folder / "config.json").read_bytes()
             config = orjson.loads(described)
@@ -128,12 +142,31 @@ class FastClassifier:
         if config["checksums"] != {"weights.npz": hashlib.sha256(data).hexdigest()}:
             raise ModelError(f"{folder / 'weights.npz'} does not match its checksum in config.json")
         try:
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                if sum(item.file_size for item in packed.infolist()) > _MAX_BYTES:
+                    raise ModelError(f"{folder / 'weights.npz'} is too large: more than {_MAX_BYTES} bytes")
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except ModelError:
+            raise
+        except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
             raise ModelError(f"{folder / 'weights.npz'} is damaged: {error}") from error
         if {name: array.dtype for name, array in arrays.items()} != _ARRAYS:
             raise ModelError(f"{folder / 'weights.npz'} does not hold the arrays {', '.join(_ARRAYS)}")
+        n, heads = len(arrays["keys"]), len(HEADS)
+        shapes: dict[str, tuple[int, ...]] = {
+            "keys": (n,),
+            "weights": (n, heads),
+            "chars": (1 << CHAR_BITS, heads),
+            "familiar": (1 << FAMILIAR_BITS,),
+            "cells": (CELLS, heads),
+            "rules": (len(config["rules"]), heads),
+            "spun_starts": (len(arrays["spun_starts"]),),
+            "spun": (len(arrays["spun"]),),
+        }
+        wrong = [name for name, shape in shapes.items() if arrays[name].shape != shape]
+        if wrong or n >= 1 << _ROW_BITS:
+            raise ModelError(f"{folder / 'weights.npz'} holds arrays of another shape: {', '.join(wrong or ['keys'])}")
         return cls(config, arrays, hashlib.sha256(described).hexdigest()[:8])
 
     def save(self, folder: Path) -> FastClassifier:
@@ -173,10 +206,9 @@ class FastClassifier:
         return self.arrays["chars"].astype(np.float32).view(np.complex64).T.copy()
 
     @cached_property
-    def _levels(self) -> NDArray[np.complex64]:
-        # one more level, without weight, for what reaches over the end of a sentence
-        levels = np.pad(self.arrays["levels"], ((0, 0), (0, 1), (0, 0)))
-        return levels.view(np.complex64).transpose(0, 2, 1).copy()
+    def _cells(self) -> NDArray[np.complex64]:
+        # one more, without weight, for what reaches over the end of a sentence
+        return np.vstack([self.arrays["cells"], np.zeros((1, len(HEADS)), np.float32)]).view(np.complex64).T.copy()
 
     def rows(self, keys: U32) -> NDArray[np.uint32]:
         """Return the row of each key in the weights, counted from 1; 0 for keys without a weight."""
@@ -185,13 +217,27 @@ class FastClassifier:
         row: U32 = (found & np.uint32((1 << _ROW_BITS) - 1)) * same
         return row
 
-    def familiarity(self, keys: U32) -> NDArray[np.uint8]:
-        """Return the level of familiarity of each key, `LEVELS` for the key 0."""
-        place, check = familiar_slot(keys)
-        found = self.arrays["familiar"][place]
-        level: NDArray[np.uint8] = (found & np.uint8(15)) * ((found & np.uint8(240)) == check)
-        level[keys == 0] = LEVELS
-        return level
+    def familiarity(self, keys: Mapping[str, U32]) -> dict[str, NDArray[np.intp]]:
+        """Return the cell of familiarity of each n-gram of `FAMILIAR_KINDS`, `CELLS` for the key 0.
+
+        Two frequent words that clean news never puts side by side say more than two rare ones.
+        """
+        cells = {}
+        shorter: NDArray[np.intp] | None = None
+        offset = 0
+        for kind in FAMILIAR_KINDS:
+            key = keys[kind]
+            place, check = familiar_slot(key)
+            found = self.arrays["familiar"][place]
+            level = ((found & np.uint8(15)) * ((found & np.uint8(240)) == check)).astype(np.intp)
+            cell = level + offset
+            if shorter is not None:
+                cell[:-1] += (shorter[:-1] * _LEVELS + shorter[1:]) * _LEVELS
+            cell[key == 0] = CELLS
+            cells[kind] = cell
+            offset += _LEVELS if shorter is None else _LEVELS**3
+            shorter = level
+        return cells
 
     def logits(self, grams: Grams, rules: NDArray[np.bool_]) -> F64:
         """Score the sentences of a batch.
@@ -215,12 +261,11 @@ class FastClassifier:
         for kind in TOKEN_KINDS:
             block = grams.blocks[kind]
             rows = self.rows(block.key)
-            levels = self.familiarity(block.key) if kind in FAMILIAR_KINDS else None
             for pair in range(2):
                 counted[pair] += np.add.reduceat(self._weights[pair][rows], block.first)
-                if levels is not None:
-                    weight = self._levels[FAMILIAR_KINDS.index(kind), pair][levels]
-                    familiar[pair] += np.add.reduceat(weight, block.first)
+        for kind, cells in self.familiarity(grams.keys).items():
+            for pair in range(2):
+                familiar[pair] += np.add.reduceat(self._cells[pair][cells], grams.blocks[kind].first)
         for kind in CHAR_KINDS:
             block = grams.blocks[kind]
             places = char_slot(block.key)
@@ -231,7 +276,7 @@ class FastClassifier:
         for i, head in enumerate(HEADS):
             pair, part = i // 2, "imag" if i % 2 else "real"
             out[i] += getattr(counted[pair], part) / tokens ** LENGTH_POWER[head]
-            out[i] += getattr(familiar[pair], part) / tokens
+            out[i] += getattr(familiar[pair], part) / tokens * (tokens > 2)  # more than the two ends
         return out
 
     def contributions(self, sentences: Sequence[str], mix: Sequence[float]) -> list[F64]:
@@ -259,8 +304,11 @@ class FastClassifier:
         low = np.minimum.accumulate(np.where(body, np.arange(size), size)[::-1])[::-1]
         high = np.maximum.accumulate(np.where(body, np.arange(size), -1))
         first, last = low[grams.first[:-1]], high[grams.first[1:] - 1]
+        empty = first > last  # a sentence may have no letters at all
+        first, last = np.where(empty, 0, first), np.where(empty, 0, last)
         edges = np.zeros(size + 1)
         tokens = grams.n_tokens.astype(np.float64)
+        cells = self.familiarity(grams.keys)
         for kind, block in grams.blocks.items():
             if kind in TOKEN_KINDS:
                 start, end = grams.spans(kind)
@@ -272,12 +320,12 @@ class FastClassifier:
             sentence = owner[start]
             value = mix[0] * weight.real / tokens[sentence] ** LENGTH_POWER["style"]
             value = value + mix[1] * weight.imag / tokens[sentence] ** LENGTH_POWER["roundtrip"]
-            if kind in FAMILIAR_KINDS:
-                level = self._levels[FAMILIAR_KINDS.index(kind), 0][self.familiarity(block.key)]
-                value = value + (mix[0] * level.real + mix[1] * level.imag) / tokens[sentence]
+            if kind in cells:
+                familiar = self._cells[0][cells[kind]]
+                value = value + (mix[0] * familiar.real + mix[1] * familiar.imag) / tokens[sentence]
             start = np.clip(start, first[sentence], last[sentence])
             end = np.clip(end, start + 1, np.maximum(last[sentence] + 1, start + 1))
-            value = value / (end - start) * (first <= last)[sentence]  # a sentence may have no letters at all
+            value = value / (end - start) * ~empty[sentence]
             edges += np.bincount(start, value, size + 1) - np.bincount(end, value, size + 1)
         density = np.cumsum(edges)[:-1]
         spread: list[F64] = []
@@ -288,29 +336,33 @@ class FastClassifier:
         return spread
 
 
-def article_mt_features(style: F64, roundtrip: F64, cap: float) -> F64:
+def article_mt_features(style: F64, roundtrip: F64, garble: F64, limits: Mapping[str, float]) -> F64:
     """Return what the `mt_score` of articles is made of.
 
     What people translated looks a little like a round trip, so that beyond what nearly all human news stays under
-    the round-trip head counts no more, until it is far beyond.
+    the round-trip head counts no more. Garble does, where hardly anything that people wrote or translated has as much.
 
     Parameters
     ----------
     style, roundtrip : ndarray of shape (n_articles,)
         Means of these heads over the sentences.
-    cap : float
-        Where the second feature ends; the third begins 2.5 above it.
+    garble : ndarray of shape (n_articles,)
+        From `article_features`.
+    limits : mapping of str to float
+        ``cap``, where the second feature ends; ``beyond``, where the third begins.
 
     Returns
     -------
     ndarray of shape (n_articles, 3)
         Each grows with the heads.
     """
-    return np.column_stack([style, np.minimum(roundtrip, cap), np.maximum(roundtrip - cap - 2.5, 0)])
+    return np.column_stack([
+        style, np.minimum(roundtrip, limits["cap"]), np.maximum(garble - limits["beyond"], 0)
+    ])  # fmt: skip
 
 
 def sentence_weights(sentences: Sequence[str], n_tokens: NDArray[Any]) -> F64:
-    """Return how much each sentence weighs in the quality of its article.
+    """Return how much each sentence weighs in the quality of its article, where it is not said again.
 
     By its tokens, up to `_LONG` of them: what is longer may be many sentences. Headlines, captions and entries of
     lists have a grammar of their own: short lines without a full stop count half.
@@ -320,7 +372,17 @@ def sentence_weights(sentences: Sequence[str], n_tokens: NDArray[Any]) -> F64:
     return np.asarray(np.minimum(n_tokens, _LONG) * share, np.float64)
 
 
-def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], weight: F64, first: NDArray[Any]) -> F64:
+def said_first(sentences: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which sentences of an article stand in it for the first time."""
+    first = dict(zip(reversed(sentences), range(len(sentences) - 1, -1, -1), strict=True))
+    found = np.zeros(len(sentences), bool)
+    found[list(first.values())] = True
+    return found
+
+
+def article_features(
+    damage: F64, garble: F64, strong: NDArray[np.bool_], weight: F64, first: NDArray[Any], usual: float
+) -> F64:
     """Return what the quality of articles is made of; each grows with the damage and ignores the order.
 
     Parameters
@@ -332,9 +394,12 @@ def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], weight
     strong : ndarray of bool, shape (n_sentences,)
         Whether the sentence has strong evidence.
     weight : ndarray of shape (n_sentences,)
-        How much the sentence counts for the first two: `sentence_weights`.
+        How much the sentence counts for the first two: `sentence_weights`, 0 where it is said again.
     first : ndarray of int, shape (n_articles,)
         Where the sentences of each article begin; no article is empty.
+    usual : float
+        Garble of usual news. A short article is taken for usual until it says otherwise: `_PRIOR` tokens of it are
+        added.
 
     Returns
     -------
@@ -343,9 +408,11 @@ def article_features(damage: F64, garble: F64, strong: NDArray[np.bool_], weight
     """
     table = np.column_stack([damage**2 * weight, garble * weight, strong])
     size = np.add.reduceat(weight, first)
-    means = np.add.reduceat(table, first, axis=0) / np.column_stack([size, size, np.diff(first, append=len(table))])
-    means[:, [0, 2]] = np.sqrt(means[:, [0, 2]])
-    return np.asarray(means, np.float64)
+    sums = np.add.reduceat(table, first, axis=0)
+    count = np.diff(first, append=len(table))
+    return np.column_stack([
+        np.sqrt(sums[:, 0] / size), (sums[:, 1] + _PRIOR * usual) / (size + _PRIOR), np.sqrt(sums[:, 2] / count)
+    ])  # fmt: skip
 
 
 def sigmoid(z: F64) -> F64:

@@ -111,6 +111,14 @@ _IdField = Annotated[
         metavar="NAME", help="Field of a row that holds its id; by default id, doc_id or url.", show_default=False
     ),
 ]
+_MaxChars = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Longer texts become errors; by default none are.", show_default=False),
+]
+_Timeout = Annotated[
+    float | None,
+    typer.Option(metavar="S", min=0.001, help="Seconds a page may take, then it is an error.", show_default=False),
+]
 _Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Folder with the Parquet files of the data.", show_default=False),
@@ -168,6 +176,8 @@ def score(
     only: _Only = None,
     text_field: _TextField = None,
     id_field: _IdField = None,
+    max_chars: _MaxChars = None,
+    timeout: _Timeout = None,
 ) -> None:
     """Score articles and show what is garbled. Quality goes from 0 to 100, higher is cleaner."""
     if fail_under is not None and not 0 <= fail_under <= 100:
@@ -183,7 +193,10 @@ def score(
     elif form is None:
         suffix = "" if output is None else output.suffix.lower()
         form = {".html": _Format.HTML, ".htm": _Format.HTML, ".txt": _Format.TEXT}.get(suffix, _Format.JSONL)
-    ahead, behind = tee(read_records(files or ["-"], text_field=text_field, id_field=id_field))
+    records = read_records(
+        files or ["-"], text_field=text_field, id_field=id_field, max_chars=max_chars, timeout=timeout
+    )
+    ahead, behind = tee(records)
     detector = _detector(model, fpr, ignore, only)
     n = n_errors = n_null = n_under = 0
     first_error = ""
@@ -344,6 +357,8 @@ def filter_command(
     only: _Only = None,
     text_field: _TextField = None,
     id_field: _IdField = None,
+    max_chars: _MaxChars = None,
+    timeout: _Timeout = None,
 ) -> None:
     """Keep the clean articles of a corpus. Rows stay as they are; scores are added. Goes on after a kill."""
     from mtdetect.filter import Rule, filter_corpus, preview
@@ -364,7 +379,8 @@ def filter_command(
     with Meter(_note) as meter:
         manifest = filter_corpus(
             inputs, output, rule, detector, form=form.value, rejects=rejects, fail=on_error is _OnError.FAIL,
-            workers=workers, text_field=text_field, id_field=id_field, report=meter.update,
+            workers=workers, max_chars=max_chars, timeout=timeout, text_field=text_field, id_field=id_field,
+            report=meter.update,
         )  # fmt: skip
     for line in report_of(manifest):
         _note(line)

@@ -12,12 +12,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
 
+from mtdetect.child import DIED, Child
 from mtdetect.pages import decode, read_page, read_warc_page, sniff
 from mtdetect.streams import CHUNK, ReadError, Rewound, decompressed, one_line
 from mtdetect.warc import warc_records
@@ -33,6 +35,7 @@ __all__ = [
     "files_below",
     "read_records",
     "stem",
+    "too_long",
 ]
 
 MAX_BYTES = 20_000_000
@@ -112,6 +115,8 @@ def read_records(
     text_field: str | None = None,
     id_field: str | None = None,
     max_bytes: int = MAX_BYTES,
+    max_chars: int | None = None,
+    timeout: float | None = None,
 ) -> Iterator[Record]:
     """Read articles from files and folders, one record each, in order.
 
@@ -129,6 +134,11 @@ def read_records(
         The field of a row that holds its id. By default id, doc_id or url.
     max_bytes : int
         Longer lines and files become errors.
+    max_chars : int, optional
+        Longer texts become errors.
+    timeout : float, optional
+        Seconds that the extraction of an article from its page may take, in a process of its own; then it becomes an
+        error. All else takes time in proportion to the size.
 
     Returns
     -------
@@ -152,7 +162,41 @@ def read_records(
             raise InputError(f"no such file or folder: {source}")
     reader = _Reader(text_field, id_field, max_bytes)
     found = (record for source in sources for record in reader.read(source))
-    return (extracted(record, max_bytes) for record in found if record.is_article)
+    return _limited(found, max_bytes, max_chars, timeout)
+
+
+def _limited(
+    records: Iterable[Record], max_bytes: int, max_chars: int | None, timeout: float | None
+) -> Iterator[Record]:
+    """Extract the articles within limits."""
+    child = None
+    try:
+        for record in records:
+            if not record.is_article:
+                continue
+            if timeout is None or record.raw is None or record.text is not None or record.error is not None:
+                record = extracted(record, max_bytes)
+            else:
+                child = child or Child(partial(extracted, max_bytes=max_bytes))
+                try:
+                    record = child.ask(record, timeout)
+                except (EOFError, OSError) as error:
+                    reason = str(error) if isinstance(error, TimeoutError) else DIED
+                    record = replace(record, raw=None, error=reason)
+                    child.close()
+                    child = None
+            error_of_size = too_long(record.text, max_chars)
+            yield record if error_of_size is None else replace(record, text=None, error=error_of_size)
+    finally:
+        if child is not None:
+            child.close()
+
+
+def too_long(text: str | None, max_chars: int | None) -> str | None:
+    """Return what is wrong with a text that has more characters than allowed."""
+    if text is None or max_chars is None or len(text) <= max_chars:
+        return None
+    return f"too long: {len(text)} characters, at most {max_chars}"
 
 
 def check_fields(*names: str | None) -> None:

@@ -21,6 +21,7 @@ from mtdetect.classifier import (
     ModelError,
     article_features,
     article_mt_features,
+    said_first,
     sentence_weights,
     sigmoid,
 )
@@ -35,7 +36,7 @@ __all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "model_folder"]
 DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
-_NAMES = {"fast": "fast-v3"}
+_NAMES = {"fast": "fast-v4"}
 _BATCH_CHARS = 100_000
 _PHRASING = "unnatural_phrasing"
 _WORD = re.compile(r"\S+")
@@ -58,7 +59,7 @@ def model_folder(name: str | Path) -> Path:
     Parameters
     ----------
     name : str or Path
-        ``"fast"``, the name of a shipped model such as ``"fast-v3"``, or a folder.
+        ``"fast"``, the name of a shipped model such as ``"fast-v4"``, or a folder.
 
     Raises
     ------
@@ -271,15 +272,16 @@ class Detector:
         sizes = np.array([len(draft.spans) for draft in drafts])
         ends = np.cumsum(sizes)
         begins = (ends - sizes)[sizes > 0]
+        weights *= np.concatenate([said_first(texts[a:b]) for a, b in zip(ends - sizes, ends, strict=True)])
         fitted = config["quality"]["article"]
-        features = article_features(1 - clean, sigmoid(garble_z), strong, weights, begins)
+        features = article_features(1 - clean, sigmoid(garble_z), strong, weights, begins, fitted["usual"])
         quality = np.full(len(drafts), np.nan)
         # not a matrix product: that rounds otherwise when there are more rows
         quality[sizes > 0] = 100 * sigmoid(fitted["intercept"] + (features * fitted["weights"]).sum(axis=1))
         fitted = config["mt"]["article"]
         mt_score = np.full(len(drafts), np.nan)
         means = [np.add.reduceat(part, begins) / sizes[sizes > 0] for part in (style, roundtrip)]
-        features = article_mt_features(means[0], means[1], fitted["cap"])
+        features = article_mt_features(means[0], means[1], features[:, 1], fitted)
         mt_score[sizes > 0] = sigmoid(fitted["intercept"] + (features * fitted["weights"]).sum(axis=1))
         rows = zip(drafts, ends - sizes, ends, quality.tolist(), mt_score.tolist(), strict=True)
         return [self._article(draft, tuple(sentences[a:b]), q, mt) for draft, a, b, q, mt in rows]

@@ -1,7 +1,7 @@
 """Hashed n-grams of sentences, vectorised over characters, with offsets back into the sentence.
 
 Sentences are normalised so that typography cannot leak into the classifier: quotes, dashes, digits, spacing,
-case, diacritics, zero-width characters and final punctuation look the same whoever typed them.
+case, diacritics, zero-width characters, letters in disguise and final punctuation look the same whoever typed them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mtdetect.text import LOOKALIKES
 
 __all__ = ["CHAR_KINDS", "KINDS", "MAX_CHARS", "TOKEN_KINDS", "Block", "Grams", "extract", "normalised"]
 
@@ -76,6 +78,11 @@ class Grams:
     token_start: I32
     token_end: I32
 
+    @property
+    def keys(self) -> dict[str, U32]:
+        """The keys of all blocks."""
+        return {kind: block.key for kind, block in self.blocks.items()}
+
     def spans(self, kind: str) -> tuple[I32, I32]:
         """Return start and end of the n-grams of a kind of tokens, as positions in the normalised text."""
         last = np.arange(len(self.token_end)) + TOKEN_KINDS[kind] - 1
@@ -111,6 +118,8 @@ def _lookup() -> Codes:
     table[0x2026] = ord(".")
     for char, plain in zip("øØłŁđĐæÆœŒßıħŋðþÞ", "oollddaaoosihndpp", strict=True):
         table[ord(char)] = ord(plain)
+    for char, plain in LOOKALIKES.items():
+        table[ord(char)] = ord(plain.lower())
     return table
 
 

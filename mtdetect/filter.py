@@ -105,6 +105,8 @@ def filter_corpus(
     rejects: bool = False,
     fail: bool = False,
     workers: int = 1,
+    max_chars: int | None = None,
+    timeout: float | None = None,
     text_field: str | None = None,
     id_field: str | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
@@ -134,6 +136,10 @@ def filter_corpus(
         Whether to stop at the first row that can't be read, instead of writing it to ``errors.jsonl``.
     workers : int
         How many processes score. The output does not depend on it.
+    max_chars : int, optional
+        Longer texts are errors.
+    timeout : float, optional
+        Seconds that a row or page may take; then it is an error.
     text_field, id_field : str, optional
         As in `read_records`.
     report : callable
@@ -171,6 +177,8 @@ def filter_corpus(
         "max_flagged_share": rule.max_flagged_share,
         "form": form,
         "rejects": rejects,
+        "max_chars": max_chars,
+        "timeout": timeout,
         "text_field": text_field,
         "id_field": id_field,
     }
@@ -182,7 +190,7 @@ def filter_corpus(
             shutil.rmtree(run.work, ignore_errors=True)
             return manifest
         run.begin(units)
-        with Scorer(detector, workers, sentences=form == "dolma") as scorer:
+        with Scorer(detector, workers, sentences=form == "dolma", max_chars=max_chars, timeout=timeout) as scorer:
             for unit in units:
                 run.do(unit, scorer)
         return run.finish(units)

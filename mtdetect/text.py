@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["english_share", "looks_english", "split_sentences"]
+__all__ = ["INVISIBLE", "LOOKALIKES", "english_share", "looks_english", "split_sentences", "undisguised"]
+
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+"""Characters that stand in words and are not seen: soft hyphens, zero-width spaces and joiners."""
+LOOKALIKES = {
+    char: letter
+    for chars, letters in (
+        ("АВЕЅІЈКМНОРСТХаеѕіјкорсухԁһӏԛԝ", "ABESIJKMHOPCTXaesijkopcyxdhlqw"),
+        ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοινκρυχ", "ABEZHIKMNOPTYXoivkpux"),
+        ("ɑɡ", "ag"),
+    )
+    for char, letter in zip(chars, letters, strict=True)
+}
+"""Letters of other alphabets that look like Latin ones, and are put in words to hide them."""
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -138,6 +151,23 @@ def _is_wrapped(text: str, line_end: int, follower: int) -> bool:
     return fits and 50 <= width <= 90
 
 
+_DISGUISED = re.compile(f"[A-Za-z{''.join(LOOKALIKES)}]+")
+_IS_LOOKALIKE = re.compile(f"[{''.join(LOOKALIKES)}]")
+_AS_LATIN = str.maketrans(LOOKALIKES)
+_WITHOUT_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
+
+
+def undisguised(text: str) -> str:
+    """Return the text, as long, with Latin letters for those that only look like them, in words that have both."""
+    if text.isascii() or not _IS_LOOKALIKE.search(text):
+        return text
+    return _DISGUISED.sub(lambda word: _latin(word[0]), text)
+
+
+def _latin(word: str) -> str:
+    return word.translate(_AS_LATIN) if re.search("[A-Za-z]", word) else word
+
+
 def english_share(text: str) -> float:
     """Return the share of common English words among the first 400 words or so.
 
@@ -155,6 +185,8 @@ def english_share(text: str) -> float:
         Between 0 and 1; higher is more English; 0 for a text without words.
     """
     head = text.lstrip()[:2500]
+    if not head.isascii():
+        head = undisguised(head.translate(_WITHOUT_INVISIBLE))
     words = _WORD.findall(head.lower())
     found = sum(map(_ENGLISH.__contains__, words)) + max(len(_SHARED.intersection(words)) - 3, 0)
     ascii_share = len(head.encode("ascii", "ignore")) / (len(head) or 1)
@@ -179,5 +211,5 @@ def looks_english(text: str) -> bool:
     if english_share(text[:300]) > 2 * _MIN_ENGLISH:  # settles most news at an eighth of the cost
         return True
     if len(text.split(None, 20)) < 20:
-        return any(map(str.isalpha, text)) and len(text.encode("ascii", "ignore")) > 0.9 * len(text)
+        return any(map(str.isalpha, text)) and len(undisguised(text).encode("ascii", "ignore")) > 0.9 * len(text)
     return english_share(text) >= _MIN_ENGLISH

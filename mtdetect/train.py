@@ -17,19 +17,21 @@ from numpy.typing import NDArray
 
 from mtdetect.calibrate import calibrate
 from mtdetect.classifier import (
+    CELLS,
     CHAR_BITS,
     FAMILIAR_BITS,
     FAMILIAR_KINDS,
     HEADS,
     LENGTH_POWER,
-    LEVELS,
     FastClassifier,
     char_slot,
+    familiar_level,
     familiar_slot,
     slot,
 )
 from mtdetect.data import DataError, LeftOut, Pair, read_pairs, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
+from mtdetect.text import split_sentences
 
 __all__ = ["NgramCounts", "digest_of", "pair_sentences", "train_fast"]
 
@@ -37,7 +39,7 @@ _CHUNK = 4000
 _SYSTEMS = 4
 _SAMPLE = 2000
 _CALIBRATION_TRIPS = 400
-_WEIGHTS = ("weights", "chars", "levels", "rules")
+_WEIGHTS = ("weights", "chars", "cells", "rules")
 # listed, but in use; besides, phrases whose words are so frequent that they may well meet by chance in as much news
 _REAL_TERMS = (
     *("character recognition", "search engine", "supply route", "traffic patterns", "place of interest"),
@@ -47,8 +49,11 @@ _REAL_TERMS = (
     *("unique mark", "insurance plot", "school education data", "just look once", "consequences be damned"),
 )
 _BY_CHANCE = 0.15
-_SEEN = {"word2": 1, "word3": 2}  # times, for an n-gram to be familiar: the table is small
-CHAR_SCALE, _LEVEL_SCALE = 0.35, 0.2  # relative to word n-grams; the latter in the quality head
+_SEEN = {"word1": 1, "word2": 1, "word3": 2}  # times, for an n-gram to be familiar: the table is small
+# how fast weights are learned: what an engine makes of single words is quickly learned, and of no use for another
+_WORD_SCALE = {"style": 1.0, "roundtrip": 1.0, "garble": 0.5, "quality": 1.0}
+_CELL_SCALE = {"roundtrip": 3.0, "garble": 10.0, "quality": 1.0}
+_CHAR_SCALE = 0.35  # relative to words
 _TRANSLATED = {"roundtrip": 0.3, "garble": 0.5}  # weight of all translated news, relative to that of all round trips
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -56,7 +61,7 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NgramCounts:
-    """The n-grams of many sentences: for each kind, the sentence and the key of each."""
+    """The n-grams of many sentences: for each kind, the sentence and the key of each, 0 for none."""
 
     of: dict[str, tuple[NDArray[np.int32], NDArray[np.uint32]]]
     n_tokens: I64
@@ -73,7 +78,7 @@ class NgramCounts:
                 block = grams.blocks[kind]
                 counts = np.diff(np.append(block.first, len(block.key)))
                 owner = np.repeat(np.arange(begin, begin + len(counts), dtype=np.int32), counts)
-                part.append((owner[block.key != 0], block.key[block.key != 0]))
+                part.append((owner, block.key))
         joined = {
             kind: (np.concatenate([owner for owner, _ in part]), np.concatenate([key for _, key in part]))
             for kind, part in parts.items()
@@ -84,6 +89,7 @@ class NgramCounts:
         """Return the keys that occur in enough groups, and in how many."""
         owner, key = self.of[kind]
         pairs = np.unique(key.astype(np.uint64) << np.uint64(32) | groups[owner].astype(np.uint64))
+        pairs = pairs[pairs >> np.uint64(32) > 0]
         keys, counts = np.unique((pairs >> np.uint64(32)).astype(np.uint32), return_counts=True)
         return keys[counts >= at_least], counts[counts >= at_least]
 
@@ -95,26 +101,45 @@ class NgramCounts:
         for kind in kinds:
             owner, key = self.of[kind]
             if kind in CHAR_KINDS:
-                row = char_slot(key) + np.uint32(len(model.arrays["keys"]) + 1)
+                row, known = char_slot(key) + np.uint32(len(model.arrays["keys"]) + 1), key > 0
             else:
                 row = model.rows(key)
-                owner, row = owner[row > 0], row[row > 0]
-            rows.append(owner)
-            columns.append(row.astype(np.int32))
-            scale = CHAR_SCALE if kind in CHAR_KINDS else 1.0
-            values.append(scale / self.n_tokens[owner] ** LENGTH_POWER[head])
+                known = row > 0
+            rows.append(owner[known])
+            columns.append(row[known].astype(np.int32))
+            scale = _WORD_SCALE[head] * (_CHAR_SCALE if kind in CHAR_KINDS else 1.0)
+            values.append(scale / self.n_tokens[owner[known]] ** LENGTH_POWER[head])
         shape = (len(self.n_tokens), len(model.arrays["keys"]) + 1 + len(model.arrays["chars"]))
         return sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
 
-    def levels(self, model: FastClassifier) -> F64:
-        """Return the share of each level of familiarity, shape (n_sentences, 2 * 9)."""
-        n = len(self.n_tokens)
-        parts = []
-        for kind in FAMILIAR_KINDS:
-            owner, key = self.of[kind]
-            place = owner.astype(np.int64) * LEVELS + model.familiarity(key)
-            parts.append(np.bincount(place, minlength=n * LEVELS).reshape(n, LEVELS))
-        return np.hstack(parts) / self.n_tokens[:, None]
+    def features(self, model: FastClassifier, head: str) -> Any:
+        """Return `matrix`, and the share of each cell of familiarity beside it."""
+        from scipy import sparse
+
+        found = model.familiarity({kind: key for kind, (_, key) in self.of.items()})
+        owner = np.concatenate([self.of[kind][0] for kind in found])
+        cell = np.concatenate(list(found.values()))
+        owner, cell = owner[cell < CELLS], cell[cell < CELLS]
+        share = _CELL_SCALE[head] / self.n_tokens[owner]
+        cells = sparse.csr_matrix((share, (owner, cell)), shape=(len(self.n_tokens), CELLS))
+        return sparse.hstack([self.matrix(model, head, KINDS), cells], format="csr")
+
+
+def head_of(model: FastClassifier, head: str) -> F64:
+    """Return the weights of a head for `NgramCounts.features`."""
+    column = HEADS.index(head)
+    words, chars, cells = (model.arrays[name][:, column].astype(np.float64) for name in ("weights", "chars", "cells"))
+    scale = _WORD_SCALE[head]
+    return np.concatenate([[0.0], words / scale, chars / (scale * _CHAR_SCALE), cells / _CELL_SCALE[head]])
+
+
+def set_head(model: FastClassifier, head: str, weights: F64) -> None:
+    """Set the weights of a head, given for `NgramCounts.features`."""
+    column, n = HEADS.index(head), len(model.arrays["keys"]) + 1
+    scale = _WORD_SCALE[head]
+    model.arrays["weights"][:, column] = weights[1:n] * scale
+    model.arrays["chars"][:, column] = weights[n:-CELLS] * scale * _CHAR_SCALE
+    model.arrays["cells"][:, column] = weights[-CELLS:] * _CELL_SCALE[head]
 
 
 def _matched_rows(articles: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -191,21 +216,20 @@ def _familiar(texts: Iterable[str]) -> NDArray[np.uint8]:
     counts: dict[str, list[NDArray[np.uint32]]] = {kind: [] for kind in FAMILIAR_KINDS}
     batch: list[str] = []
     for text in [*texts, ""]:
-        batch += (line for line in text.split("\n") if line.strip())
+        batch += (text[a:b] for a, b in split_sentences(text))
         if batch and (len(batch) >= _CHUNK or not text):
-            grams = extract(batch)
+            found = extract(batch).keys
             for kind in FAMILIAR_KINDS:
-                counts[kind].append(grams.blocks[kind].key)
+                counts[kind].append(found[kind])
             batch = []
     table = np.zeros(1 << FAMILIAR_BITS, np.uint8)
-    for kind in reversed(
-        FAMILIAR_KINDS
-    ):  # where two share a place, the shorter n-gram keeps it, then the more frequent
+    # where two share a place, the shorter n-gram keeps it, then the more frequent
+    for kind in reversed(FAMILIAR_KINDS):
         keys, count = np.unique(np.concatenate(counts[kind]), return_counts=True)
         use = (keys > 0) & (count >= _SEEN[kind])
         order = np.argsort(count[use], kind="stable")
         place, check = familiar_slot(keys[use][order])
-        table[place] = check | np.minimum(np.log2(count[use][order] + 1.0), LEVELS - 1).astype(np.uint8)
+        table[place] = check | familiar_level(kind, count[use][order])
     return table
 
 
@@ -357,62 +381,48 @@ def train_fast(
         "weights": np.zeros((len(vocabulary), len(HEADS)), np.float16),
         "chars": np.zeros((1 << CHAR_BITS, len(HEADS)), np.float16),
         "familiar": familiar,
-        "levels": np.zeros((len(FAMILIAR_KINDS), LEVELS, len(HEADS)), np.float32),
+        "cells": np.zeros((CELLS, len(HEADS)), np.float32),
         "rules": np.zeros((len(columns), len(HEADS)), np.float32),
         "spun_starts": spun_starts,
         "spun": spun,
     }
     model = FastClassifier({"rules": columns, "operating_points": {}}, arrays)
     log(f"{len(vocabulary)} n-grams")
-    n, n_all = len(vocabulary) + 1, len(vocabulary) + 1 + (1 << CHAR_BITS)
 
     machine = np.array([row["label"] == "mt" for row in rows])
     weight = _group_weights(rows, groups, machine)[owner]
     words = keys.matrix(model, "style", TOKEN_KINDS)
     features = sparse.hstack([words[: len(owner)], rule_matrix(split)], format="csr")
     weights = _fit_sgd(features, machine[owner], weight, seed)
-    arrays["weights"][:, 0] = weights[1:n]
-    arrays["rules"][:, 0] = np.maximum(weights[n_all:], 0)
+    arrays["weights"][:, 0] = weights[1 : len(vocabulary) + 1]
+    arrays["rules"][:, 0] = np.maximum(weights[-len(columns) :], 0)
     log("head style: trained")
     strange, unseen = _left_out(round_trips)
     # what calibration is to see is how garble looks from an engine or pivot that the model does not know
     naive = FastClassifier(model.config, {**arrays, **{name: arrays[name].copy() for name in _WEIGHTS}})
     if texts:
-        levels = keys.levels(model)
-        features = sparse.hstack([words + keys.matrix(model, "roundtrip", CHAR_KINDS), levels], format="csr")
         from_trip = np.arange(len(sentences)) >= len(owner)
         known = np.append(np.ones(len(owner), bool), ~strange[np.array(pair_groups) - groups.max() - 1])
         is_machine = np.append(machine[owner], made).astype(bool)
         both = np.append(weight / weight.mean(), np.array(pair_weights) / np.mean(pair_weights))
         for head, share in _TRANSLATED.items():
+            features = keys.features(model, head)
             # garble is not what tells people's translations from today's machine translation
             fits = from_trip | ~is_machine if head == "garble" else np.ones(len(sentences), bool)
             weighted = both * np.where(from_trip, 1.0, share)
             for target_model, used in ((naive, fits & known), (model, fits)):
                 use = np.flatnonzero(used)
                 weights = _fit_sgd(features[use], is_machine[use], weighted[use], seed)
-                column = HEADS.index(head)
-                target_model.arrays["weights"][:, column] = weights[1:n]
-                target_model.arrays["chars"][:, column] = weights[n:n_all] * CHAR_SCALE
-                target_model.arrays["levels"][:, :, column] = weights[n_all:].reshape(len(FAMILIAR_KINDS), LEVELS)
+                set_head(target_model, head, weights)
             log(f"head {head}: trained")
 
     target = _judgement_targets(judged, read_rows(data, "spans_train"))
     hits = rule_matrix([text] for text in judged_texts)
-    levels = judged_keys.levels(model)
-    spread = levels.std(axis=0) + 1e-6
-    features = sparse.hstack(
-        [judged_keys.matrix(model, "quality", KINDS), (levels - levels.mean(axis=0)) / spread * _LEVEL_SCALE, hits],
-        format="csr",
-    )
+    features = sparse.hstack([judged_keys.features(model, "quality"), hits], format="csr")
     with threadpool_limits(limits=1):  # sums of several threads round otherwise
         ridge = Ridge(alpha=10.0, solver="sparse_cg", max_iter=300, tol=1e-3).fit(features, target)
-    column = HEADS.index("quality")
-    arrays["weights"][:, column] = ridge.coef_[1:n]
-    arrays["chars"][:, column] = ridge.coef_[n:n_all] * CHAR_SCALE
-    share_of_level = ridge.coef_[n_all : n_all + levels.shape[1]] / spread * _LEVEL_SCALE
-    arrays["levels"][:, :, column] = share_of_level.reshape(len(FAMILIAR_KINDS), LEVELS)
-    arrays["rules"][:, column] = np.minimum(ridge.coef_[n_all + levels.shape[1] :], 0)
+    set_head(model, "quality", ridge.coef_[: -len(columns)])
+    arrays["rules"][:, HEADS.index("quality")] = np.minimum(ridge.coef_[-len(columns) :], 0)
     log("head quality: trained")
 
     for name in _WEIGHTS:

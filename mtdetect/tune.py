@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtdetect.calibrate import FPR
-from mtdetect.classifier import FAMILIAR_KINDS, HEADS, LEVELS, FastClassifier, sigmoid
+from mtdetect.classifier import FastClassifier, sigmoid
 from mtdetect.data import DataError, Pair, read_pairs
 from mtdetect.detector import Detector
-from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS
-from mtdetect.train import CHAR_SCALE, NgramCounts, digest_of, pair_sentences
+from mtdetect.features import KINDS
+from mtdetect.train import NgramCounts, digest_of, head_of, pair_sentences, set_head
 
 __all__ = ["tune_fast"]
 
@@ -64,20 +64,12 @@ def tune_fast(
     if not texts:
         raise DataError("these round trips changed no sentence")
     log(f"{len(trips)} round trips, {len(groups)} articles, {len(held_out)} of them held out, {len(texts)} sentences")
-    features = _features(base, texts)
+    counts = NgramCounts.extract(texts, KINDS)
     is_machine = np.array(machine)
-    arrays = {name: array.copy() for name, array in base.arrays.items()}
-    n = len(arrays["keys"]) + 1
+    tuned = FastClassifier(base.config, {name: array.copy() for name, array in base.arrays.items()})
     for head in ("roundtrip", "garble"):
-        column = HEADS.index(head)
-        levels = arrays["levels"][:, :, column]
-        start = np.concatenate([
-            [0.0], arrays["weights"][:, column], arrays["chars"][:, column] / CHAR_SCALE, levels.ravel(),
-        ]).astype(np.float64)  # fmt: skip
-        moved = _fit_near(features, is_machine, np.array(weights), start)
-        arrays["weights"][:, column] = moved[1:n]
-        arrays["chars"][:, column] = moved[n : n + len(arrays["chars"])] * CHAR_SCALE
-        arrays["levels"][:, :, column] = moved[n + len(arrays["chars"]) :].reshape(len(FAMILIAR_KINDS), LEVELS)
+        features = counts.features(base, head)
+        set_head(tuned, head, _fit_near(features, is_machine, np.array(weights), head_of(base, head)))
         log(f"head {head}: adapted")
     training = {
         "base": f"{base.config['name']}@{base.digest}",
@@ -85,18 +77,9 @@ def tune_fast(
         "articles": 2 * len(trips),
         "sentences": len(texts),
     }
-    tuned = FastClassifier(base.config | {"name": out.name, "training": training}, arrays)
     points = _points(tuned, [pair for pair in trips if pair.group in held_out])
-    return FastClassifier(tuned.config | {"operating_points": points}, arrays).save(out)
-
-
-def _features(model: FastClassifier, texts: list[str]) -> Any:
-    from scipy import sparse
-
-    counts = NgramCounts.extract(texts, KINDS)
-    return sparse.hstack(
-        [counts.matrix(model, "roundtrip", [*TOKEN_KINDS, *CHAR_KINDS]), counts.levels(model)], format="csr"
-    )
+    config = base.config | {"name": out.name, "training": training, "operating_points": points}
+    return FastClassifier(config, tuned.arrays).save(out)
 
 
 def _fit_near(features: Any, machine: NDArray[np.bool_], weight: F64, start: F64) -> F64:

@@ -6,23 +6,19 @@ Scores go to a journal as they come. After a kill, what the journal holds is not
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from mtdetect.corpus import InputError, Record, extracted
+from mtdetect.child import DIED, Child
+from mtdetect.corpus import InputError, Record, extracted, too_long
 from mtdetect.detector import Detector
 from mtdetect.streams import one_line
 
@@ -31,9 +27,6 @@ __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 # A kill costs the chunks at hand, and a small chunk costs speed: so they grow with the work that is behind them.
 _LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 12_000, 100_000, 500
 _SHARE = 1 / 2000
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_STARTING = threading.Lock()
-_DIED = "the process that read it died: out of memory, or a crash"
 
 _Items: TypeAlias = list[str | Record | None]
 
@@ -154,15 +147,27 @@ class Scorer:
         How many processes score, with one thread each; with 1, this process does.
     sentences : bool
         Whether to return the sentences.
+    max_chars : int, optional
+        Longer texts are errors.
+    timeout : float, optional
+        Seconds that a text or page may take; then it is an error. With it, other processes score in any case.
     """
 
-    def __init__(self, detector: Detector, workers: int = 1, *, sentences: bool = False) -> None:
-        self.detector = detector
+    def __init__(
+        self,
+        detector: Detector,
+        workers: int = 1,
+        *,
+        sentences: bool = False,
+        max_chars: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._work = partial(_judge, detector, sentences, max_chars)
         self.workers = workers
-        self.sentences = sentences
+        self.timeout = timeout
         # a thread for each process: it sends and receives, and starts another process if its own dies
-        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
-        self._processes: dict[int, tuple[BaseProcess, Connection]] = {}
+        self._threads = ThreadPoolExecutor(workers) if workers > 1 or timeout is not None else None
+        self._children: dict[int, Child] = {}
         self._closed = False
 
     def __enter__(self) -> Scorer:
@@ -170,14 +175,12 @@ class Scorer:
 
     def __exit__(self, *failure: object) -> None:
         self._closed = True
-        for process, _ in list(self._processes.values()):
-            process.kill()  # it has nothing to lose, and its thread wakes up
+        for child in list(self._children.values()):
+            child.kill()  # it has nothing to lose, and its thread wakes up
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-        for process, connection in self._processes.values():
-            connection.close()
-            process.kill()
-            process.join()
+        for child in self._children.values():
+            child.close()
 
     def run(self, chunks: Iterable[list[Record]], journal: Journal) -> Iterator[tuple[list[Record], list[Scored]]]:
         """Score chunks that the journal does not hold yet.
@@ -200,7 +203,7 @@ class Scorer:
             task = _Task(chunk, journal.stored(number, digest))
             if task.rows is None:
                 if self._threads is None:
-                    task.rows = _judge(self.detector, _items(chunk), self.sentences)
+                    task.rows = self._work(_items(chunk))
                     journal.add(number, digest, task.rows)
                 else:
                     task.future = self._threads.submit(self._noted, number, digest, _items(chunk), journal)
@@ -218,51 +221,36 @@ class Scorer:
     def _remote(self, items: _Items) -> list[Scored]:
         """Have another process score; if it dies over it, once more, and then row by row."""
         for _ in range(2):
-            with suppress(EOFError, OSError):
+            try:
                 return self._ask(items)
+            except TimeoutError:
+                break
+            except (EOFError, OSError):
+                pass
         rows = []
         for item in items:
             try:
                 rows += self._ask([item])
+            except TimeoutError as error:
+                rows.append(Scored(error=str(error)))
             except (EOFError, OSError):
-                rows.append(Scored(error=_DIED))
+                rows.append(Scored(error=DIED))
         return rows
 
     def _ask(self, items: _Items) -> list[Scored]:
         me = threading.get_ident()
-        if me not in self._processes:
-            self._processes[me] = self._started()
-        process, connection = self._processes[me]
+        if me not in self._children:
+            self._children[me] = Child(self._work)
+        child = self._children[me]
         try:
-            connection.send(items)
-            rows: list[Scored] = connection.recv()
+            rows: list[Scored] = child.ask(items, self.timeout)
         except (EOFError, OSError):
             if self._closed:
                 raise CancelledError from None
-            process.kill()
-            process.join()
-            connection.close()
-            del self._processes[me]
+            child.close()
+            del self._children[me]
             raise
         return rows
-
-    def _started(self) -> tuple[BaseProcess, Connection]:
-        # spawned, not forked: libraries that have threads may hang in a fork
-        context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self.detector, self.sentences), daemon=True)
-        with _STARTING:
-            before = {name: os.environ.get(name) for name in _THREADS}
-            os.environ.update(dict.fromkeys(_THREADS, "1"))
-            try:
-                process.start()
-            finally:
-                for name, value in before.items():
-                    os.environ.pop(name)
-                    if value is not None:
-                        os.environ[name] = value
-        theirs.close()  # so that it ends when the other side does
-        return process, ours
 
 
 def _taken(task: _Task) -> tuple[list[Record], list[Scored]]:
@@ -270,14 +258,6 @@ def _taken(task: _Task) -> tuple[list[Record], list[Scored]]:
         assert task.future is not None
         task.rows = task.future.result()
     return task.chunk, task.rows
-
-
-def _serve(connection: Connection, detector: Detector, sentences: bool) -> None:
-    """Score for another process until it ends, in whatever way."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the other process to decide
-    with suppress(EOFError, OSError):
-        while True:
-            connection.send(_judge(detector, connection.recv(), sentences))
 
 
 def _items(chunk: list[Record]) -> _Items:
@@ -299,23 +279,28 @@ def _digest(chunk: list[Record]) -> str:
     return digest.hexdigest()
 
 
-def _judge(detector: Detector, items: _Items, sentences: bool) -> list[Scored]:
+def _judge(detector: Detector, sentences: bool, max_chars: int | None, items: _Items) -> list[Scored]:
     """Score texts and pages; a row at which that fails, for whatever reason, costs one error."""
     try:
-        return _judge_all(detector, items, sentences)
+        return _judge_all(detector, sentences, max_chars, items)
     except Exception as error:
         if len(items) == 1:
             return [Scored(error=f"cannot be scored: {type(error).__name__}: {one_line(error)}")]
-        return [row for item in items for row in _judge(detector, [item], sentences)]
+        return [row for item in items for row in _judge(detector, sentences, max_chars, [item])]
 
 
-def _judge_all(detector: Detector, items: _Items, sentences: bool) -> list[Scored]:
+def _judge_all(detector: Detector, sentences: bool, max_chars: int | None, items: _Items) -> list[Scored]:
     pages = [extracted(item) if isinstance(item, Record) else item for item in items]
     texts = [page.text if isinstance(page, Record) else page for page in pages]
+    errors = [
+        too_long(text, max_chars) or (page.error if isinstance(page, Record) else None)
+        for page, text in zip(pages, texts, strict=True)
+    ]
+    texts = [text if error is None else None for text, error in zip(texts, errors, strict=True)]
     articles = detector.score_many(text for text in texts if text is not None)
     rows = []
-    for page, text in zip(pages, texts, strict=True):
-        error, url = (page.error, page.url) if isinstance(page, Record) else (None, None)
+    for page, text, error in zip(pages, texts, errors, strict=True):
+        url = page.url if isinstance(page, Record) else None
         url = url and url.encode("utf-8", "replace").decode()  # JSON holds no surrogates
         if text is None:
             rows.append(Scored(None, error, url))

@@ -1,4 +1,4 @@
-"""Write the golden references of a model: python tests/make_references.py models/fast-v3."""
+"""Write the golden references of a model: python tests/make_references.py models/fast-v4."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mtdetect.types import Evidence
 
 CASES = Path(__file__).parent / "cases"
 DATA = Path(__file__).parents[2] / "shared" / "data"
-MODEL = Path(__file__).parents[1] / "models" / "fast-v3"
+MODEL = Path(__file__).parents[1] / "models" / "fast-v4"
 
 
 @cache

@@ -106,7 +106,7 @@ def test_page_is_true(detector: Detector, name: str) -> None:
     for kind, block in blocks.items():
         for text in block.split("\n\n") if name != "unnatural_phrasing" else [block]:
             assert (name in categories(detector, text)) == (kind == "Found"), text
-    figures = json.loads((ROOT / "models" / "fast-v3" / "metrics.json").read_bytes())["evidence"]
+    figures = json.loads((ROOT / "models" / "fast-v4" / "metrics.json").read_bytes())["evidence"]
     if name in figures:
         assert "\n".join(["## Measured precision", "", *category_table(figures[name]), ""]) in page
     else:
@@ -130,7 +130,7 @@ def test_info_says_what_the_model_finds_and_how_it_was_measured() -> None:
     says = info()
     for name, category in CATEGORIES.items():
         assert re.search(f"^  {name} +{', '.join(category.strengths)} +{re.escape(category.what)}$", says, re.MULTILINE)
-    metrics = json.loads((ROOT / "models" / "fast-v3" / "metrics.json").read_bytes())
+    metrics = json.loads((ROOT / "models" / "fast-v4" / "metrics.json").read_bytes())
     for point in ("fpr_0.1", "fpr_1", "fpr_5"):
         rates = [
             f"{100 * max(row[point]['value'] for name, row in metrics[key].items() if name.endswith(label)):.2f}"
@@ -149,5 +149,5 @@ def test_info_on_a_model_of_ones_own(trained: FastClassifier, tmp_path: Path) ->
     for damaged in ("{", "[]", "{}", '{"signature": 5}'):
         (folder / "metrics.json").write_text(damaged)
         assert "metrics.json can't be read" in info("--model", folder)
-    (folder / "metrics.json").write_bytes((ROOT / "models" / "fast-v3" / "metrics.json").read_bytes())
+    (folder / "metrics.json").write_bytes((ROOT / "models" / "fast-v4" / "metrics.json").read_bytes())
     assert "holds the figures of another model" in info("--model", folder)

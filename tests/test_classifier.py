@@ -18,6 +18,7 @@ from mtdetect.classifier import (
     ModelError,
     article_features,
     article_mt_features,
+    said_first,
     sentence_weights,
 )
 from mtdetect.detector import model_folder
@@ -44,14 +45,28 @@ def rewrite(folder: Path, **changes: Any) -> None:
 
 def test_contributions_add_up_to_the_mixture_of_logits(detector: Detector) -> None:
     model = detector.classifier
-    mix = model.config["mt"]["sentence"]["weights"]
     logits = model.logits(extract(SENTENCES), np.zeros((len(SENTENCES), len(model.config["rules"])), bool))
+    mix = model.config["mt"]["sentence"]["weights"]
     spread = model.contributions(SENTENCES, mix)
     assert [len(part) for part in spread] == [len(sentence) for sentence in SENTENCES]
     for sentence, part, logit in zip(SENTENCES, spread, mix[0] * logits[0] + mix[1] * logits[1], strict=True):
         if any(char.isalpha() for char in sentence):
             assert part.sum() == pytest.approx(logit, abs=1e-5)
             assert part[[i for i, char in enumerate(sentence) if char in "“”"]] == pytest.approx(0)
+        else:
+            assert not part.any()
+
+
+def test_frequent_words_that_never_meet_are_the_least_familiar(detector: Detector) -> None:
+    model = detector.classifier
+    usual, strange = (
+        "He said that the council of the city was to vote.",
+        "He the said of that was council to the a city.",
+    )
+    none = np.zeros((2, len(model.config["rules"])), bool)
+    human, garbled = model.logits(extract([usual, strange]), none).T
+    for head in ("roundtrip", "garble"):
+        assert garbled[HEADS.index(head)] > human[HEADS.index(head)] + 1
 
 
 def test_logits_do_not_depend_on_the_batch(detector: Detector) -> None:
@@ -82,12 +97,14 @@ sentence_rows = st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans(), st.fl
 def test_article_features_ignore_order_and_grow_with_damage(table: Any, random: Any, place: int, worse: Any) -> None:
     def features(items: Any) -> Any:
         columns = np.array(items, float)
-        return article_features(columns[:, 0], columns[:, 1], columns[:, 2] > 0, columns[:, 3], np.zeros(1, int))[0]
+        damage, garble, strong, weight = columns.T
+        return article_features(damage, garble, strong > 0, weight, np.zeros(1, int), 0.1)[0]
 
     shuffled = list(table)
     random.shuffle(shuffled)
     assert features(shuffled) == pytest.approx(features(table))
-    assert features(table + table) == pytest.approx(features(table))
+    again = [(*row[:3], 0.0) for row in table]
+    assert features(table + again) == pytest.approx(features(table))
     place %= len(table)
     damaged = list(table)
     damaged[place] = (*(max(old, new) for old, new in zip(table[place][:3], worse[:3], strict=True)), table[place][3])
@@ -104,11 +121,32 @@ def test_headlines_and_long_sentences_weigh_less_than_their_length() -> None:
     assert sentence_weights(quoted, np.full(3, 6)).tolist() == [6, 6, 6]
 
 
-@given(st.floats(-9, 9), st.floats(-9, 9), st.floats(0, 5), st.floats(0, 5))
-def test_article_mt_features_grow_with_the_heads(style: float, roundtrip: float, more: float, further: float) -> None:
-    low = article_mt_features(np.array([style]), np.array([roundtrip]), -1.3)
-    high = article_mt_features(np.array([style + more]), np.array([roundtrip + further]), -1.3)
-    assert (high >= low).all()
+@given(st.lists(st.sampled_from("abcd"), max_size=9))
+def test_what_is_said_again_counts_once(sentences: list[str]) -> None:
+    first = said_first(sentences).tolist()
+    assert first == [sentence not in sentences[:i] for i, sentence in enumerate(sentences)]
+
+
+def test_a_short_article_is_taken_for_usual_until_it_says_otherwise() -> None:
+    def garble(n: int) -> float:
+        found = article_features(
+            np.zeros(n), np.full(n, 0.9), np.zeros(n, bool), np.full(n, 20.0), np.zeros(1, int), 0.1
+        )
+        return float(found[0, 1])
+
+    assert 0.1 < garble(1) < 0.3 < garble(5) < garble(50) < 0.9
+
+
+heads = st.tuples(*[st.floats(-9, 9)] * 3)
+steps = st.tuples(*[st.floats(0, 5)] * 3)
+
+
+@given(heads, steps)
+def test_mt_features_grow_with_the_heads(low: tuple[float, ...], step: tuple[float, ...]) -> None:
+    limits = {"cap": -1.3, "beyond": 0.2}
+    high = [value + more for value, more in zip(low, step, strict=True)]
+    one, other = (article_mt_features(*np.array(values)[:, None], limits) for values in (low, high))
+    assert (other >= one).all()
 
 
 def test_save_and_load_give_the_same_model(detector: Detector, tmp_path: Path) -> None:
@@ -146,6 +184,44 @@ def test_pickles_are_refused(folder: Path) -> None:
     np.savez(folder / "weights.npz", keys=np.array([{"a": 1}], object))
     rewrite(folder, checksums={"weights.npz": hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()})
     with pytest.raises(ModelError, match=r"weights\.npz"):
+        FastClassifier.load(folder)
+
+
+def repacked(folder: Path, compressed: bool = False, **changes: Any) -> None:
+    with np.load(folder / "weights.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files} | changes
+    (np.savez_compressed if compressed else np.savez)(folder / "weights.npz", **arrays)
+    rewrite(folder, checksums={"weights.npz": hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"cells": np.zeros((7, 4), np.float32)}, "shape: cells"),
+        ({"weights": np.zeros((3, 4), np.float16)}, "shape: weights"),
+        ({"keys": np.zeros((2, 2), np.uint32)}, "shape: keys"),
+        ({"surprise": np.zeros(1)}, "does not hold the arrays"),
+        ({"spun": np.zeros(1, np.float64)}, "does not hold the arrays"),
+    ],
+)
+def test_unknown_arrays_and_shapes_are_refused(folder: Path, changes: dict[str, Any], match: str) -> None:
+    repacked(folder, **changes)
+    with pytest.raises(ModelError, match=match):
+        FastClassifier.load(folder)
+
+
+def test_a_bomb_is_not_unpacked(folder: Path) -> None:
+    repacked(folder, compressed=True, spun=np.zeros(40_000_000, np.uint64))
+    assert (folder / "weights.npz").stat().st_size < 20_000_000
+    with pytest.raises(ModelError, match="too large"):
+        FastClassifier.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.npz"])
+def test_links_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / name).rename(tmp_path / name)
+    (folder / name).symlink_to(tmp_path / name)
+    with pytest.raises(ModelError, match="is a link"):
         FastClassifier.load(folder)
 
 

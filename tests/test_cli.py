@@ -57,7 +57,7 @@ class Keyboard(io.TextIOWrapper):
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    return str(ROOT / "models" / "fast-v3")
+    return str(ROOT / "models" / "fast-v4")
 
 
 @pytest.fixture
@@ -479,17 +479,17 @@ SAMPLE = ["--pairs", "tests/pairs/sample.parquet"]
 
 
 def test_figures_of_the_shipped_model_are_written_only_where_one_says(run: Run, tmp_path: Path) -> None:
-    before = Path("models/fast-v3/metrics.json").read_bytes()
+    before = Path("models/fast-v4/metrics.json").read_bytes()
     code, out, err = run("evaluate", *SAMPLE)
     assert code == 0 and "| apertium/cat | 14 |" in out and "wrote" not in err
     assert run("evaluate", *SAMPLE, "-o", str(tmp_path / "m.json")).err.endswith("m.json\n")
-    assert Path("models/fast-v3/metrics.json").read_bytes() == before
+    assert Path("models/fast-v4/metrics.json").read_bytes() == before
     (tmp_path / "fast").mkdir()  # a folder of that name is no model
     pairs = str(Path(SAMPLE[1]).resolve())
     ran = subprocess.run(
         [*COMMAND, "evaluate", "--pairs", pairs], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "wrote" not in ran.stderr and Path("models/fast-v3/metrics.json").read_bytes() == before
+    assert "wrote" not in ran.stderr and Path("models/fast-v4/metrics.json").read_bytes() == before
 
 
 def test_people_of_other_kinds(run: Run, tmp_path: Path) -> None:

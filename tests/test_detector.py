@@ -32,7 +32,14 @@ WORDS = st.sampled_from(
         " "
     )
 ) | st.sampled_from(["(ISIS, formerly ISIS)", "\n\n", "Source link\n"])
-ARTICLES = st.lists(WORDS, max_size=80).map(" ".join) | st.text(st.characters(), max_size=200)
+HOSTILE = st.sampled_from(
+    [
+        *("\ud800", "\udfff\ud800", "\0", "\ufeff", "\u202eabc\u202c", "сouncil", "mayоr’s", "cafe\u0301"),
+        *("👩‍👩‍👧", "\u200b\u200c\u200d", "of\u00adfice", "\x1b[31mred\x1b[0m", "\u0085", "\u2028", "ﬁnal", "𝐛𝐨𝐥𝐝"),
+        *("cafÃ©", "itâ€™s", "\u0301\u0301\u0301", "\u3000", "\r", "\ufffd"),
+    ]
+)
+ARTICLES = st.lists(WORDS | HOSTILE, max_size=80).map(" ".join) | st.text(st.characters(), max_size=200)
 
 
 def test_exports_are_what_all_says() -> None:
@@ -65,7 +72,7 @@ def check(text: str, article: ArticleScore) -> None:
     assert article.n_flagged == sum(sentence.flagged for sentence in article.sentences)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 @given(ARTICLES)
 def test_offsets_and_ranges_hold_for_any_text(detector: Detector, text: str) -> None:
     check(text, detector.score(text))

@@ -276,12 +276,12 @@ def test_dolma_attributes(tmp_path: Path, detector: Detector) -> None:
     assert found[1]["attributes"] == {}
     for row, text in ((found[0], CLEAN), (found[2], GARBLED)):
         article = detector.score(text)
-        spans = {name.removeprefix("mtdetect__fast_v3__"): value for name, value in row["attributes"].items()}
+        spans = {name.removeprefix("mtdetect__fast_v4__"): value for name, value in row["attributes"].items()}
         assert spans["quality"] == [[0, len(text), article.to_dict()["quality"]]]
         assert spans["sentence_mt_score"] == [[s.start, s.end, round(s.mt_score, 5)] for s in article.sentences]
         assert spans["flagged"] == [[s.start, s.end, 1.0] for s in article.sentences if s.flagged]
         assert bool(spans["rejected"]) == (text is GARBLED)
-    assert found[3]["attributes"]["mtdetect__fast_v3__quality"] == []
+    assert found[3]["attributes"]["mtdetect__fast_v4__quality"] == []
     for wrong in (["--rejects"], []):
         inputs = [source] if wrong else [Path(__file__)]
         ran = subprocess.run(

@@ -12,7 +12,7 @@ from mtdetect.categories import CATEGORIES
 from mtdetect.tables import category_table
 
 ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "models" / "fast-v3"
+MODEL = ROOT / "models" / "fast-v4"
 NONE = "No sentence of the dev split has it as evidence."
 
 

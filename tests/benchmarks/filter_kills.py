@@ -30,10 +30,10 @@ import os
 if "COUNT_ROWS" in os.environ:
     from mtdetect import workers
     judge = workers._judge
-    def counted(detector, items, sentences):
+    def counted(detector, sentences, max_chars, items):
         with open(os.environ["COUNT_ROWS"], "ab", buffering=0) as file:
             file.write(b"." * len(items))
-        return judge(detector, items, sentences)
+        return judge(detector, sentences, max_chars, items)
     workers._judge = counted
 """
 

@@ -1,7 +1,7 @@
 """Choose the clean articles that go on a round trip: python tests/benchmarks/select_articles.py DATA OUT.
 
 Writes ``OUT/spa.jsonl``, ``cat.jsonl`` and ``glg.jsonl``, 1,400 training articles each that no other pivot gets, and
-``OUT/dev.jsonl``, 400 dev articles. The pairs of fast-v3 are made of them by::
+``OUT/dev.jsonl``, 400 dev articles. The pairs of fast-v4 are made of them by::
 
     for p in spa cat glg; do
         mtdetect roundtrip OUT/$p.jsonl -o OUT/$p.parquet --pivot $p --workers 2 --corrupt 0.05 --seed 0; done

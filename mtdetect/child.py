@@ -1,0 +1,90 @@
+"""Another process that does one thing for this one, and can be stopped while it does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+__all__ = ["DIED", "Child"]
+
+DIED = "the process that read it died: out of memory, or a crash"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_STARTING = threading.Lock()
+
+
+class Child:
+    """A process that answers questions, with one thread.
+
+    Parameters
+    ----------
+    work : callable
+        Gives the answer; it can be pickled.
+    """
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        # spawned, not forked: libraries that have threads may hang in a fork
+        context = get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        with _STARTING:
+            before = {name: os.environ.get(name) for name in _THREADS}
+            os.environ.update(dict.fromkeys(_THREADS, "1"))
+            try:
+                self._process.start()
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name)
+                    if value is not None:
+                        os.environ[name] = value
+        theirs.close()  # so that it ends when the other side does
+        self._ready = False
+
+    def ask(self, question: Any, timeout: float | None = None) -> Any:
+        """Return the answer.
+
+        Parameters
+        ----------
+        question : object
+            It can be pickled.
+        timeout : float, optional
+            Seconds to wait, once the process has begun. After that it is of no more use: `kill` it.
+
+        Raises
+        ------
+        TimeoutError
+            If the answer takes longer.
+        EOFError or OSError
+            If the process died.
+        """
+        if not self._ready:
+            self._connection.recv()
+            self._ready = True
+        self._connection.send(question)
+        if timeout is not None and not self._connection.poll(timeout):
+            raise TimeoutError(f"took more than {timeout:g} seconds")
+        return self._connection.recv()
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process and forget it."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+
+def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    """Answer until the other process ends, in whatever way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the other process to decide
+    with suppress(EOFError, OSError):
+        connection.send(None)
+        while True:
+            connection.send(work(connection.recv()))
