@@ -454,6 +454,10 @@ def evaluate(
     """Measure a model, on the dev split or on your own texts. Prints the tables, and can write the figures."""
     if data is None and not (pairs or people):
         _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, --people INPUT")
+    if matrix and data is None:
+        _fail("--matrix trains models: it needs --data DIR")
+    if matrix and (people or model != "fast"):
+        _fail(f"--matrix trains models of its own: leave out {'--people' if people else '--model'}")
     import orjson
 
     from mtdetect.corpus import InputError, read_records
@@ -474,8 +478,7 @@ def evaluate(
     if matrix:
         from mtdetect.matrix import train_by_test
 
-        if data is None:
-            _fail("--matrix trains models: it needs --data DIR")
+        assert data is not None
         metrics = train_by_test(data, pairs or (), matrix.value, _note)
         _put(_safe_lines("\n".join(matrix_table(matrix.value, metrics))))
     else:

@@ -18,7 +18,7 @@ from mtdetect.train import NgramCounts, digest_of, head_of, pair_sentences, set_
 
 __all__ = ["tune_fast"]
 
-_STAY, _SAME_MEAN = 0.1, 10.0  # what a step away from the base costs, and one of the mean of the originals
+_STAY, _SAME_MEAN = 0.3, 10.0  # what a step away from the base costs, and one of the mean of the originals
 _HELD_OUT = 5
 _MIN_GROUPS = 5
 F64 = NDArray[np.float64]
