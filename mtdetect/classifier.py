@@ -172,7 +172,7 @@ class FastClassifier:
     def save(self, folder: Path) -> FastClassifier:
         """Write ``weights.npz`` and ``config.json``; return the classifier as it will be loaded."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "weights.npz", allow_pickle=False, **{name: self.arrays[name] for name in _ARRAYS})
+        np.savez(folder / "weights.npz", **{name: self.arrays[name] for name in _ARRAYS})
         digest = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
         config = self.config | {"format": _FORMAT, "checksums": {"weights.npz": digest}}
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
