@@ -172,7 +172,8 @@ class FastClassifier:
     def save(self, folder: Path) -> FastClassifier:
         """Write ``weights.npz`` and ``config.json``; return the classifier as it will be loaded."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "weights.npz", **{name: self.arrays[name] for name in _ARRAYS})
+        arrays: dict[str, Any] = {name: self.arrays[name] for name in _ARRAYS}  # to be told from savez's own options
+        np.savez(folder / "weights.npz", **arrays)
         digest = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
         config = self.config | {"format": _FORMAT, "checksums": {"weights.npz": digest}}
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE

@@ -177,7 +177,7 @@ def _from_html(html: str, encoding: str, warnings: tuple[str, ...]) -> Page:
             include_comments=False,
             include_tables=False,
             with_metadata=True,
-            date_extraction_params={"extensive_search": False, "original_date": True},
+            date_extraction_params={"extensive_search": False, "original_date": True, "max_date": "2999-12-31"},
         )
     except Exception as error:  # lxml, its cleaner and the date parser each raise their own
         reason = f"cannot read the HTML: {one_line(error)}"
