@@ -62,7 +62,16 @@ _ARRAYS = {
     "spun_starts": np.uint32,
     "spun": np.uint64,
 }
-_CONFIG = {"format", "name", "rules", "mt", "quality", "operating_points", "training", "checksums"}
+_CONFIG: dict[str, type] = {
+    "format": int,
+    "name": str,
+    "rules": list,
+    "mt": dict,
+    "quality": dict,
+    "operating_points": dict,
+    "training": dict,
+    "checksums": dict,
+}
 _FORMAT = 3
 _MAX_BYTES = 200_000_000  # of the arrays, unpacked
 
@@ -137,7 +146,12 @@ class FastClassifier:
             raise ModelError(f"cannot read the model in {folder}: {error.strerror}: {error.filename}") from error
         except orjson.JSONDecodeError as error:
             raise ModelError(f"{folder / 'config.json'} is not JSON: {error}") from error
-        if not isinstance(config, dict) or config.get("format") != _FORMAT or set(config) != _CONFIG:
+        if (
+            not isinstance(config, dict)
+            or config.get("format") != _FORMAT
+            or set(config) != set(_CONFIG)
+            or not all(isinstance(config[name], kind) for name, kind in _CONFIG.items())
+        ):
             raise ModelError(f"{folder / 'config.json'} is not the configuration of a fast model, format {_FORMAT}")
         if config["checksums"] != {"weights.npz": hashlib.sha256(data).hexdigest()}:
             raise ModelError(f"{folder / 'weights.npz'} does not match its checksum in config.json")

@@ -225,8 +225,8 @@ def test_links_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
         FastClassifier.load(folder)
 
 
-@pytest.mark.parametrize("changes", [{"format": 99}, {"surprise": 1}])
-def test_other_formats_and_unknown_keys_are_refused(folder: Path, changes: dict[str, int]) -> None:
+@pytest.mark.parametrize("changes", [{"format": 99}, {"surprise": 1}, {"rules": 3}, {"name": None}, {"mt": []}])
+def test_other_formats_and_unknown_keys_are_refused(folder: Path, changes: dict[str, Any]) -> None:
     rewrite(folder, **changes)
     with pytest.raises(ModelError, match="format"):
         FastClassifier.load(folder)
