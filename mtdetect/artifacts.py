@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
-from itertools import accumulate, islice, permutations
+from itertools import islice, permutations
 from typing import NamedTuple
 
 import numpy as np
 
-from mtdetect.text import INVISIBLE, undisguised
+from mtdetect.text import INVISIBLE, Edits, undisguised
 from mtdetect.types import Evidence, Strength
 
 __all__ = ["RULES", "Rule", "find_artifacts", "phrase_hash", "spun_synonym"]
@@ -583,17 +581,17 @@ def find_artifacts(text: str, ignore: AbstractSet[str] = frozenset()) -> list[Ev
     list of Evidence
         Sorted by start, end and category; offsets are into `text`.
     """
-    text, place = _evenly_spaced(text)
+    text, edits = _evenly_spaced(text)
     plain = undisguised(text)
-    found = [
+    found = (
         evidence
         for rule in RULES
         if rule.category not in ignore
         for evidence in rule.find(text if rule.find is untranslated_residue else plain)
-    ]
-    if place is not None:
-        found = [replace(item, start=place(item.start), end=place(item.end - 1) + 1) for item in found]
-    return sorted(found, key=lambda evidence: (evidence.start, evidence.end, evidence.category))
+    )
+    return sorted(
+        edits.back(found) if edits else found, key=lambda evidence: (evidence.start, evidence.end, evidence.category)
+    )
 
 
 _SPACES = "\t\v\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -603,23 +601,14 @@ _WRAP = re.compile(r"\n(?<=[^\n]{55}\n)(?=[a-z])")  # of a long line, not of a p
 _HIDDEN = re.compile(f"(?<= ) +|(?<![{INVISIBLE}])[{INVISIBLE}](?![{INVISIBLE}])")  # marks in a row are damage
 
 
-def _evenly_spaced(text: str) -> tuple[str, Callable[[int], int] | None]:
-    """Make every gap one plain space and drop single marks that are not seen; return where each character was, too."""
+def _evenly_spaced(text: str) -> tuple[str, Edits | None]:
+    """Make every gap one plain space and drop single marks that are not seen; return what was cut, too."""
     for space in _SPACES[: 2 if text.isascii() else None]:
         text = text.replace(space, " ")
     text = _WRAP.sub(" ", text)
     if "  " not in text and (text.isascii() or not any(mark in text for mark in INVISIBLE)):
         return text, None
-    cuts = [match.span() for match in _HIDDEN.finditer(text)]
-    kept = [0, *(end for _, end in cuts)]
-    parts = [text[begin:end] for begin, end in zip(kept, [*(start for start, _ in cuts), len(text)], strict=True)]
-    begins = list(accumulate(map(len, parts), initial=0))[:-1]
-
-    def place(position: int) -> int:
-        part = bisect_right(begins, position) - 1
-        return kept[part] + position - begins[part]
-
-    return "".join(parts), place
+    return _HIDDEN.sub("", text), Edits((*match.span(), 0) for match in _HIDDEN.finditer(text))
 
 
 _PHRASE = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+){0,3}")

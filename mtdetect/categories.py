@@ -84,8 +84,13 @@ CATEGORIES: dict[str, Category] = {
         "a line that a scraper left around the article: kept out of every score, never evidence of translation",
         "Leave a Reply", ("context",), "page",
     ),
+    "encoding_damage": Category(
+        "letters that a mistaken encoding spoilt: judged as they were meant, never evidence of translation",
+        "The mayor of CataluÃ±a said she wouldnâ€™t resign.", ("context",), "page",
+    ),
 }  # fmt: skip
 """By name, in the order of the taxonomy."""
+_CONTEXT = {name for name, category in CATEGORIES.items() if category.strengths == ("context",)}
 
 
 def ignored(ignore: Iterable[str] = (), only: Iterable[str] = ()) -> frozenset[str]:
@@ -96,7 +101,8 @@ def ignored(ignore: Iterable[str] = (), only: Iterable[str] = ()) -> frozenset[s
     ignore : iterable of str
         Categories to switch off.
     only : iterable of str
-        If there are any, all others are switched off, but for ``page_residue``, which is no artifact of translation.
+        If there are any, all others are switched off, but for ``page_residue`` and ``encoding_damage``, which are no
+        artifacts of translation.
 
     Raises
     ------
@@ -109,7 +115,7 @@ def ignored(ignore: Iterable[str] = (), only: Iterable[str] = ()) -> frozenset[s
     for name in sorted(ignore | only):
         if name not in CATEGORIES:
             raise ValueError(f"no category {name!r}: choose from {', '.join(CATEGORIES)}")
-    others = CATEGORIES.keys() - only - {"page_residue"} if only else frozenset[str]()
-    if CATEGORIES.keys() - ignore - others <= {"page_residue"}:
+    others = CATEGORIES.keys() - only - _CONTEXT if only else frozenset[str]()
+    if CATEGORIES.keys() - ignore - others <= _CONTEXT:
         raise ValueError("no category of evidence is left: nothing would be found")
     return ignore | others

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["DIED", "Child"]
+__all__ = ["DIED", "Child", "Stoppable"]
 
 DIED = "the process that read it died: out of memory, or a crash"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -79,6 +79,39 @@ class Child:
         self._process.kill()
         self._process.join()
         self._connection.close()
+
+
+class Stoppable:
+    """Asks another process, and a new one once that has died or had to be stopped.
+
+    Parameters
+    ----------
+    work : callable
+        Gives the answer; it can be pickled.
+    timeout : float
+        Seconds that an answer may take.
+    """
+
+    def __init__(self, work: Callable[[Any], Any], timeout: float) -> None:
+        self._work, self._timeout = work, timeout
+        self._child: Child | None = None
+
+    def __enter__(self) -> Stoppable:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def ask(self, question: Any) -> tuple[Any, str | None]:
+        """Return the answer and None, or None and why there is no answer."""
+        self._child = self._child or Child(self._work)
+        try:
+            return self._child.ask(question, self._timeout), None
+        except (EOFError, OSError) as error:
+            self.__exit__()
+            return None, str(error) if isinstance(error, TimeoutError) else DIED
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:

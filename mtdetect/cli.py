@@ -117,7 +117,7 @@ _MaxChars = Annotated[
 ]
 _Timeout = Annotated[
     float | None,
-    typer.Option(metavar="S", min=0.001, help="Seconds a page may take, then it is an error.", show_default=False),
+    typer.Option(metavar="S", min=0.001, help="Seconds an article may take; then it is an error.", show_default=False),
 ]
 _Data = Annotated[
     Path | None,
@@ -196,14 +196,13 @@ def score(
     records = read_records(
         files or ["-"], text_field=text_field, id_field=id_field, max_chars=max_chars, timeout=timeout
     )
-    ahead, behind = tee(records)
     detector = _detector(model, fpr, ignore, only)
     n = n_errors = n_null = n_under = 0
     first_error = ""
-    articles = detector.score_many(record.text or "" for record in ahead)
+    scored = _scored(detector, records, timeout)
     with _writing(output, files or []) as put:
         pages = _Pages() if form is _Format.HTML else None
-        for record, article in with_bar(zip(behind, articles, strict=True), to_file=output is not None):
+        for record, article in with_bar(scored, to_file=output is not None):
             n += 1
             if record.error is not None:
                 article = replace(article, reason=f"error: {record.error}")
@@ -236,6 +235,23 @@ def score(
         sys.exit(2)
     if n_under or (n_errors and fail_under is not None):
         sys.exit(1)
+
+
+def _scored(
+    detector: Detector, records: Iterator[Record], timeout: float | None
+) -> Iterator[tuple[Record, ArticleScore]]:
+    """Score the texts that there are; with a time limit in another process, one by one."""
+    if timeout is None:
+        ahead, behind = tee(records)
+        yield from zip(behind, detector.score_many(record.text or "" for record in ahead), strict=True)
+        return
+    from mtdetect.child import Stoppable
+
+    nothing = detector.score("")
+    with Stoppable(detector.score, timeout) as process:
+        for record in records:
+            article, error = process.ask(record.text) if record.text else (nothing, None)
+            yield (replace(record, text=None, error=error), nothing) if error else (record, article)
 
 
 class _Pages:

@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -19,7 +20,7 @@ from typing import IO, Any, cast
 
 import orjson
 
-from mtdetect.child import DIED, Child
+from mtdetect.child import Stoppable
 from mtdetect.pages import decode, read_page, read_warc_page, sniff
 from mtdetect.streams import CHUNK, ReadError, Rewound, decompressed, one_line
 from mtdetect.warc import warc_records
@@ -138,7 +139,7 @@ def read_records(
         Longer texts become errors.
     timeout : float, optional
         Seconds that the extraction of an article from its page may take, in a process of its own; then it becomes an
-        error. All else takes time in proportion to the size.
+        error. To read takes time in proportion to the size.
 
     Returns
     -------
@@ -169,27 +170,17 @@ def _limited(
     records: Iterable[Record], max_bytes: int, max_chars: int | None, timeout: float | None
 ) -> Iterator[Record]:
     """Extract the articles within limits."""
-    child = None
-    try:
+    with nullcontext() if timeout is None else Stoppable(partial(extracted, max_bytes=max_bytes), timeout) as process:
         for record in records:
             if not record.is_article:
                 continue
-            if timeout is None or record.raw is None or record.text is not None or record.error is not None:
+            if process is None or record.raw is None or record.text is not None or record.error is not None:
                 record = extracted(record, max_bytes)
             else:
-                child = child or Child(partial(extracted, max_bytes=max_bytes))
-                try:
-                    record = child.ask(record, timeout)
-                except (EOFError, OSError) as error:
-                    reason = str(error) if isinstance(error, TimeoutError) else DIED
-                    record = replace(record, raw=None, error=reason)
-                    child.close()
-                    child = None
+                answer, error = process.ask(record)
+                record = replace(record, raw=None, error=error) if error else answer
             error_of_size = too_long(record.text, max_chars)
             yield record if error_of_size is None else replace(record, text=None, error=error_of_size)
-    finally:
-        if child is not None:
-            child.close()
 
 
 def too_long(text: str | None, max_chars: int | None) -> str | None:

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,10 @@ from mtdetect.classifier import (
     sentence_weights,
     sigmoid,
 )
+from mtdetect.encoding import mended
 from mtdetect.features import MAX_CHARS, Grams, extract
 from mtdetect.residue import page_residue
-from mtdetect.text import looks_english, split_sentences
+from mtdetect.text import Edits, looks_english, split_sentences
 from mtdetect.types import ArticleScore, Evidence, OperatingPoint, SentenceScore
 from mtdetect.version import __version__
 
@@ -46,7 +48,10 @@ F64 = NDArray[np.float64]
 class _Draft(NamedTuple):
     """An article on its way: what is known before the classifier has seen it."""
 
-    text: str
+    verbatim: str
+    text: str  # that is judged, and that the offsets here refer to
+    edits: Edits | None
+    damage: tuple[Evidence, ...]  # in the verbatim text
     spans: list[tuple[int, int]]
     evidence: list[Evidence]
     residue: tuple[Evidence, ...]
@@ -165,10 +170,7 @@ class Detector:
         -------
         ArticleScore
         """
-        text = "\n".join(sentences)
-        ends = np.cumsum([len(sentence) + 1 for sentence in sentences]).tolist()
-        spans = [(end - len(sentence) - 1, end - 1) for end, sentence in zip(ends, sentences, strict=True)]
-        return self._judge([self._draft(text, spans)])[0]
+        return self._judge([self._draft("\n".join(sentences), sentences)])[0]
 
     def score_many(self, texts: Iterable[str]) -> Iterator[ArticleScore]:
         """Score articles lazily, in order, in batches inside.
@@ -214,30 +216,35 @@ class Detector:
         starts[arrays["spun_starts"] >> np.uint32(12)] = True
         return starts, frozenset(arrays["spun_starts"].tolist()), frozenset(arrays["spun"].tolist())
 
-    def _draft(self, text: str, spans: list[tuple[int, int]] | None = None) -> _Draft:
-        if not isinstance(text, str):
-            raise TypeError(f"text is {type(text).__name__}, not str")
+    def _draft(self, verbatim: str, sentences: Sequence[str] | None = None) -> _Draft:
+        if not isinstance(verbatim, str):
+            raise TypeError(f"text is {type(verbatim).__name__}, not str")
+        mend = mended if "encoding_damage" not in self.ignore else _as_it_is
+        text, damage, edits = mend(verbatim)
         residue: tuple[Evidence, ...] = ()
-        if spans is None:
+        if sentences is not None:
+            sizes = [len(mend(sentence)[0]) for sentence in sentences] if edits else list(map(len, sentences))
+            spans = [
+                (end - size, end) for size, end in zip(sizes, accumulate(sizes, lambda a, b: a + 1 + b), strict=True)
+            ]
+        else:
             residue = () if "page_residue" in self.ignore else tuple(page_residue(text))
             spans = split_sentences(text)
             if residue:
                 outside = _Outside(residue)
                 spans = [span for span in spans if outside(*span)]
+        draft = _Draft(verbatim, text, edits, damage, spans, [], residue, reason=None)
         page_words = sum(len(text[item.start : item.end].split()) for item in residue)
         words = len(text.split(None, MIN_WORDS + page_words)) - page_words  # no need to count on
-        reason = None
         if not words:
-            return _Draft(text, [], [], residue, "no sentences")
+            return draft._replace(spans=[], reason="no sentences")
         if not looks_english(text):
-            reason = "not English" if any(map(str.isalpha, text)) else "no sentences"
-            return _Draft(text, [], [], residue, reason)
-        if words < MIN_WORDS:
-            reason = f"too short: {words} words, {MIN_WORDS} needed"
+            return draft._replace(spans=[], reason="not English" if any(map(str.isalpha, text)) else "no sentences")
         evidence = find_artifacts(text, self.ignore)
         if residue:
             evidence = [item for item in evidence if outside(item.start, item.end)]
-        return _Draft(text, spans, evidence, residue, reason)
+        reason = None if words >= MIN_WORDS else f"too short: {words} words, {MIN_WORDS} needed"
+        return draft._replace(evidence=evidence, reason=reason)
 
     def _judge(self, drafts: list[_Draft]) -> list[ArticleScore]:
         texts = [draft.text[start:end] for draft in drafts for start, end in draft.spans]
@@ -291,10 +298,14 @@ class Detector:
     ) -> ArticleScore:
         if draft.reason is not None:
             quality = mt_score = None
-        point = self._points[self.point]
+        residue = draft.residue
+        if draft.edits:
+            residue = draft.edits.back(residue)
+            sentences = tuple(_verbatim(sentence, draft.verbatim, draft.edits) for sentence in sentences)
         return ArticleScore(
-            quality, mt_score, draft.reason, sentences, draft.residue, self._signature, point, self._points, draft.text
-        )
+            quality, mt_score, draft.reason, sentences, residue, draft.damage, self._signature,
+            self._points[self.point], self._points, draft.verbatim,
+        )  # fmt: skip
 
     def _logits(self, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]) -> F64:
         """Return what the heads say of a chunk of sentences, a row each, and what they weigh in their article."""
@@ -343,6 +354,16 @@ class Detector:
             message = "wording more usual in machine translation than in human English"
             items = evidence.setdefault(i, [])
             items.append(Evidence(starts[i] + span[0], starts[i] + span[1], _PHRASING, message, "weak", "model"))
+
+
+def _as_it_is(text: str) -> tuple[str, tuple[Evidence, ...], Edits | None]:
+    return text, (), None
+
+
+def _verbatim(sentence: SentenceScore, text: str, edits: Edits) -> SentenceScore:
+    start, end = edits.span(sentence.start, max(sentence.end, sentence.start + 1))
+    end = end if sentence.text else start
+    return replace(sentence, start=start, end=end, text=text[start:end], evidence=edits.back(sentence.evidence))
 
 
 class _Outside:

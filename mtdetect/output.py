@@ -117,6 +117,9 @@ def _text(record: Record, article: ArticleScore) -> list[str]:
     if article.residue:
         n = len(article.residue)
         lines.append(f"  {n} {'line' if n == 1 else 'lines'} of page residue kept out of the score")
+    if article.encoding_damage:
+        n = len(article.encoding_damage)
+        lines.append(f"  {n} {'place' if n == 1 else 'places'} with encoding damage, judged as they were meant")
     lines += [f"  warning: {safe(warning)}" for warning in record.warnings]
     lines.append(_styled(f"  {safe(article.signature)}", _DIM))
     return lines

@@ -30,6 +30,8 @@ _CHARSET = re.compile(
     re.IGNORECASE,
 )
 _HTTP_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
+# The extraction takes quadratic time in the tags: so many take it 20 seconds. Long pages of news have a tenth of that.
+_MOST_TAGS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ def _looks_binary(text: str) -> bool:
 
 
 def _from_html(html: str, encoding: str, warnings: tuple[str, ...]) -> Page:
+    if (tags := html.count("<")) > _MOST_TAGS:
+        return Page(None, f"too many tags: {tags}, at most {_MOST_TAGS}", encoding, warnings)
     trafilatura = _trafilatura()
     # Residue of the page (buttons, teasers, comments, tables) reads like garbled prose, so precision goes
     # before recall. The thorough search for a date is slow, and the date is not used.

@@ -117,7 +117,7 @@ def _article(article: ArticleScore, name: str) -> dict[str, Any]:
     """Return what the template shows of an article."""
     scores = article.to_dict()
     key = hashlib.sha256(f"{name}\n{article.text}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    pieces, notes = _pieces(article.text, scores["sentences"], scores["residue"])
+    pieces, notes = _pieces(article.text, scores["sentences"], scores["residue"] + scores["encoding_damage"])
     return {
         "key": key,
         "scores": scores,
@@ -167,7 +167,7 @@ def _words(category: str) -> str:
 
 
 def _pieces(
-    text: str, sentences: list[dict[str, Any]], residue: list[dict[str, Any]]
+    text: str, sentences: list[dict[str, Any]], context: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Cut a text where a sentence or evidence begins or ends.
 
@@ -184,7 +184,7 @@ def _pieces(
         for item in sentence["evidence"]
     }
     notes: list[dict[str, Any]] = []
-    for item in sorted([*found.values(), *residue], key=lambda item: (item["start"], item["end"])):
+    for item in sorted([*found.values(), *context], key=lambda item: (item["start"], item["end"])):
         if notes and item["start"] < notes[-1]["end"]:
             notes[-1]["items"].append(item)
             notes[-1]["end"] = max(notes[-1]["end"], item["end"])

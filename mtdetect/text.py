@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import replace
 
-__all__ = ["INVISIBLE", "LOOKALIKES", "english_share", "looks_english", "split_sentences", "undisguised"]
+from mtdetect.types import Evidence
+
+__all__ = ["INVISIBLE", "LOOKALIKES", "Edits", "english_share", "looks_english", "split_sentences", "undisguised"]
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """Characters that stand in words and are not seen: soft hyphens, zero-width spaces and joiners."""
@@ -149,6 +154,40 @@ def _is_wrapped(text: str, line_end: int, follower: int) -> bool:
     width = line_end - 1 - text.rfind("\n", max(0, line_end - 91), line_end)
     fits = len(text) - follower <= 90 or "\n" in text[follower : follower + 91]
     return fits and 50 <= width <= 90
+
+
+class Edits:
+    """Where the characters of an edited text stood before.
+
+    Parameters
+    ----------
+    changes : iterable of (int, int, int)
+        Start and end of what was replaced, in order, and the length of what stands there now.
+    """
+
+    def __init__(self, changes: Iterable[tuple[int, int, int]]) -> None:
+        self._begins, self._origins, self._ends = [0], [0], [-1]  # of pieces now, and then; no end if they were kept
+        done = 0
+        for start, end, length in changes:
+            place = self._begins[-1] + start - done
+            self._begins += [place, place + length]
+            self._origins += [start, end]
+            self._ends += [end, -1]
+            done = end
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return where a span that is not empty was; it begins and ends with whole replacements."""
+        first = bisect_right(self._begins, start) - 1
+        last = bisect_right(self._begins, end - 1) - 1
+        begin = self._origins[first] + (start - self._begins[first] if self._ends[first] < 0 else 0)
+        stop = self._ends[last] if self._ends[last] >= 0 else self._origins[last] + end - self._begins[last]
+        return begin, stop
+
+    def back(self, items: Iterable[Evidence]) -> tuple[Evidence, ...]:
+        """Return evidence of the edited text where it was before."""
+        return tuple(
+            replace(item, start=start, end=end) for item in items for start, end in [self.span(item.start, item.end)]
+        )
 
 
 _DISGUISED = re.compile(f"[A-Za-z{''.join(LOOKALIKES)}]+")

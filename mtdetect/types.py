@@ -18,6 +18,7 @@ SCORE_TYPES = {
     "reason": "string",
     "n_sentences": "int64",
     "n_flagged": "int64",
+    "n_encoding_damage": "int64",
     "categories": "list<string>",
     "signature": "string",
 }
@@ -147,6 +148,8 @@ class ArticleScore:
         In order of the text, without page residue.
     residue : tuple of Evidence
         Page residue ("Leave a Reply"), kept out of every score.
+    encoding_damage : tuple of Evidence
+        What mistaken encodings did, “donâ€™t”. It is judged as it was meant, and changes no score.
     signature : str
         Model, version, operating point and settings behind the numbers.
     point : OperatingPoint
@@ -162,6 +165,7 @@ class ArticleScore:
     reason: str | None
     sentences: tuple[SentenceScore, ...]
     residue: tuple[Evidence, ...]
+    encoding_damage: tuple[Evidence, ...]
     signature: str
     point: OperatingPoint = field(repr=False)
     points: Mapping[str, OperatingPoint] = field(repr=False)
@@ -255,8 +259,8 @@ class ArticleScore:
         Parameters
         ----------
         sentences : bool
-            Whether to go into detail. Without `sentences` and `residue` it is what `filter` and the integrations
-            add to a row: the fields of `SCORE_TYPES`.
+            Whether to go into detail, with `sentences`, `residue` and `encoding_damage`. Without, it is what `filter`
+            and the integrations add to a row: the fields of `SCORE_TYPES`.
         """
         row: dict[str, Any] = {
             "quality": _rounded(self.quality, 2),
@@ -265,11 +269,13 @@ class ArticleScore:
             "reason": self.reason,
             "n_sentences": self.n_sentences,
             "n_flagged": self.n_flagged,
+            "n_encoding_damage": len(self.encoding_damage),
             "categories": list(self.categories),
         }
         if sentences:
             row["sentences"] = [sentence.to_dict() for sentence in self.sentences]
             row["residue"] = [evidence.to_dict() for evidence in self.residue]
+            row["encoding_damage"] = [evidence.to_dict() for evidence in self.encoding_damage]
         return {**row, "signature": self.signature}
 
 

@@ -16,6 +16,7 @@ from linear import assert_linear, seconds
 
 from mtdetect.artifacts import RULES, find_artifacts
 from mtdetect.detector import Detector
+from mtdetect.encoding import mended
 from mtdetect.residue import page_residue
 from mtdetect.types import Evidence
 
@@ -35,7 +36,11 @@ def spun_synonyms(text: str) -> list[Evidence]:
     return [found for found in sentence.evidence if found.category == "spun_synonym"]
 
 
-RULE_FINDERS = {**{rule.category: rule.find for rule in RULES}, "page_residue": page_residue}
+RULE_FINDERS = {
+    **{rule.category: rule.find for rule in RULES},
+    "page_residue": page_residue,
+    "encoding_damage": lambda text: mended(text)[1],
+}
 FINDERS = {**RULE_FINDERS, "spun_synonym": spun_synonyms}
 EXPECTED = {category: json.loads((CASES / f"{category}.json").read_text("utf-8")) for category in FINDERS}
 
@@ -108,12 +113,12 @@ def test_offsets_hold_for_any_text(pieces: list[str]) -> None:
     found = find_artifacts(text)
     assert found == find_artifacts(text)
     assert found == sorted(found, key=lambda evidence: (evidence.start, evidence.end, evidence.category))
-    for evidence in (*found, *page_residue(text)):
+    for evidence in (*found, *page_residue(text), *mended(text)[1]):
         assert 0 <= evidence.start < evidence.end <= len(text)
         assert text[evidence.start : evidence.end].strip()
         assert evidence.message
         assert evidence.source == "rule"
-        assert (evidence.strength == "context") == (evidence.category == "page_residue")
+        assert (evidence.strength == "context") == (evidence.category in ("page_residue", "encoding_damage"))
 
 
 def test_lone_surrogates_are_read() -> None:

@@ -25,12 +25,17 @@ GARBLED = (ROOT / "notebooks" / "articles" / "garbled.txt").read_text("utf-8")
 def categories(detector: Detector, text: str) -> set[str]:
     article = detector.score(text)
     return {item.category for sentence in article.sentences for item in sentence.evidence} | {
-        item.category for item in article.residue
+        item.category for item in (*article.residue, *article.encoding_damage)
     }
 
 
 def test_table_holds_what_can_be_found() -> None:
-    found = {rule.category for rule in RULES} | {"spun_synonym", "unnatural_phrasing", "page_residue"}
+    found = {rule.category for rule in RULES} | {
+        "spun_synonym",
+        "unnatural_phrasing",
+        "page_residue",
+        "encoding_damage",
+    }
     assert set(CATEGORIES) == found
 
 
@@ -85,7 +90,7 @@ def test_unknown_category(detector: Detector) -> None:
         ({"ignore": "case_anomaly"}, "a list of names"),
         ({"ignore": ["case_anomaly"], "only": ["case_anomaly"]}, "no category of evidence is left"),
         ({"only": ["page_residue"]}, "no category of evidence is left"),
-        ({"ignore": [name for name in CATEGORIES if name != "page_residue"]}, "no category of evidence is left"),
+        ({"ignore": set(CATEGORIES) - {"page_residue", "encoding_damage"}}, "no category of evidence is left"),
     ],
 )
 def test_nothing_left_to_find(options: dict[str, Any], says: str) -> None:

@@ -28,7 +28,7 @@ GARBLED, CLEAN = str(ARTICLES / "garbled.txt"), str(ARTICLES / "clean.txt")
 COMMAND = [sys.executable, "-c", "from mtdetect.cli import main; main()"]
 KEYS = [
     "id", "source", "url", "title", "quality", "mt_score", "machine_translated", "reason", "n_sentences", "n_flagged",
-    "categories", "sentences", "residue", "signature", "encoding", "warnings",
+    "n_encoding_damage", "categories", "sentences", "residue", "encoding_damage", "signature", "encoding", "warnings",
 ]  # fmt: skip
 SENTENCE_KEYS = ["start", "end", "text", "mt_score", "quality", "flagged", "evidence"]
 EVIDENCE_KEYS = ["start", "end", "category", "message", "strength", "source"]

@@ -5,20 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import orjson
 import pytest
+from linear import assert_linear
 
 from mtdetect import Detector
 from mtdetect.corpus import read_records
 from mtdetect.filter import Rule, filter_corpus
+from mtdetect.pages import read_page
+from mtdetect.report import article_page
 
 PROSE = (
     "The council voted on Tuesday to close the old bridge until the spring, and nobody asked the fishermen why. " * 4
 )
 GOOD = f"<html><body><article><h1>Bridge to close</h1><p>{PROSE}</p></article></body></html>"
-SLOW = f"<html><body><article>{'<b>x</b>' * 200_000}<p>{PROSE}</p></article></body></html>"
+SLOW = f"<html><body><article>{'<p>a' * 90_000}<p>{PROSE}</p></article></body></html>"
 
 
 @pytest.fixture
@@ -53,6 +57,27 @@ def test_filter_stops_a_page_that_takes_too_long(
     assert [row["reason"].split(":")[0] for row in rows] == ["took more than 1 seconds", "too long"]
 
 
+def test_reader_refuses_a_page_of_too_many_tags() -> None:
+    page = read_page(f"<html><body>{'<p>a' * 2_000_000}<p>{PROSE}</p></body></html>".encode(), html=True)
+    assert (page.text, page.error) == (None, "too many tags: 2000006, at most 100000")
+
+
+def test_score_stops_a_text_that_takes_too_long(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_text(PROSE, "utf-8")
+    (tmp_path / "2.txt").write_text("\n\n".join(f"{i} {PROSE}" for i in range(40_000)), "utf-8")  # 18 MB
+    (tmp_path / "3.txt").write_text(f"3 {PROSE}", "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-m", "mtdetect", "score", "--timeout", "1", tmp_path], capture_output=True, check=False
+    )
+    rows = [orjson.loads(line) for line in ran.stdout.splitlines()]
+    assert [row["reason"] for row in rows] == [None, "error: took more than 1 seconds", None]
+    alone = subprocess.run(
+        [sys.executable, "-m", "mtdetect", "score", tmp_path / "3.txt"], capture_output=True, check=True
+    )
+    assert rows[2]["sentences"] == orjson.loads(alone.stdout)["sentences"]
+    assert ran.returncode == 0 and b"1 of 3 records could not be read" in ran.stderr
+
+
 def test_options(folder: Path) -> None:
     def score(*options: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -67,3 +92,52 @@ def test_options(folder: Path) -> None:
     for options in (["--timeout", "0"], ["--timeout", "-1"], ["--max-chars", "0"], ["--timeout", "x"]):
         refused = score(*options)
         assert refused.returncode == 2 and refused.stderr.count(b"\n") == 1 and options[0].encode() in refused.stderr
+
+
+# what scrapers' pages are filled with, on purpose or by accident
+HOSTILE = {
+    "spaces": " ",
+    "dots": ".",
+    "dots and spaces": ". ",
+    "abbreviations": "Mr. ",
+    "quotes": "“",
+    "brackets": "(",
+    "zero-width joiners": "\u200d",
+    "combining marks": "e\u0301",
+    "digits": "7",
+    "newlines": "\n",
+    "no spaces": "a",
+    "bidi marks": "\u202e",
+}
+TAGS = {
+    "deep nesting": "<div>",
+    "giant colspans": "<table><tr><td colspan=999999>x",
+    "attributes": "<p a=1>",
+    "br": "<br>a",
+}
+
+
+@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
+def test_score_filter_pages_and_reports_take_linear_time(detector: Detector, tmp_path: Path, unit: str) -> None:
+    """The rules alone, and the splitter, are in test_artifacts and test_text."""
+    runs = count()
+
+    def filtered(text: str) -> None:
+        folder = tmp_path / str(next(runs))
+        folder.mkdir()
+        (folder / "in.jsonl").write_bytes(orjson.dumps({"text": text}) + b"\n")
+        assert filter_corpus([folder / "in.jsonl"], folder / "out", Rule(min_quality=50), detector)["n_in"] == 1
+
+    assert_linear(detector.score, unit, prefix=PROSE)
+    assert_linear(filtered, unit, prefix=PROSE)
+    assert_linear(lambda text: read_page(f"<html><p>{PROSE}<p>{text}</html>".encode(), html=True), unit)
+    assert_linear(lambda text: article_page(detector.score(text), name="a"), unit, prefix=PROSE)
+
+
+@pytest.mark.parametrize("unit", TAGS.values(), ids=TAGS)
+def test_tags_take_linear_time(unit: str) -> None:
+    def read(tags: str) -> None:
+        page = read_page(f"<html><body><p>{PROSE}</p>{tags}</body></html>".encode(), html=True)
+        assert page.text is None or "fishermen" in page.text
+
+    assert_linear(read, unit)

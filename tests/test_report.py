@@ -151,6 +151,7 @@ def test_nothing_becomes_active_in_an_article(detector: Detector, place: str) ->
 def hostile_rows() -> Iterator[dict[str, Any]]:
     scores = {
         "quality": 3.0, "mt_score": 0.9, "machine_translated": True, "reason": None, "n_sentences": 1, "n_flagged": 1,
+        "n_encoding_damage": 0,
     }  # fmt: skip
     for payload in PAYLOADS:
         payload = payload.encode("utf-8", "replace").decode()
