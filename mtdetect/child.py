@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,7 +31,10 @@ class Child:
         # spawned, not forked: libraries that have threads may hang in a fork
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        # the work goes by our own pipe, in `ask`: `start` holds both ends of its pipe, and would wait for ever if the
+        # process died before it had read something large
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._work = work
         with _STARTING:
             before = {name: os.environ.get(name) for name in _THREADS}
             os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -63,12 +66,17 @@ class Child:
             If the process died.
         """
         if not self._ready:
+            self._send(self._work)
             self._connection.recv()
             self._ready = True
-        self._connection.send(question)
+        self._send(question)
         if timeout is not None and not self._connection.poll(timeout):
             raise TimeoutError(f"took more than {timeout:g} seconds")
         return self._connection.recv()
+
+    def _send(self, message: Any) -> None:
+        with _without_sigpipe():
+            self._connection.send(message)
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -114,10 +122,26 @@ class Stoppable:
             return None, str(error) if isinstance(error, TimeoutError) else DIED
 
 
-def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+@contextmanager
+def _without_sigpipe() -> Iterator[None]:
+    """Let writing to a process that has died fail, instead of ending this one, as the command line has it."""
+    if not hasattr(signal, "SIGPIPE"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+    try:
+        yield
+    finally:
+        if signal.SIGPIPE in signal.sigpending():
+            signal.sigwait({signal.SIGPIPE})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(connection: Connection) -> None:
     """Answer until the other process ends, in whatever way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the other process to decide
     with suppress(EOFError, OSError):
+        work = connection.recv()
         connection.send(None)
         while True:
             connection.send(work(connection.recv()))

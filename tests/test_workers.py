@@ -6,8 +6,11 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from test_filter import CLEAN, GARBLED, command, line, packed, snapshot
 
 from mtdetect import Detector
+from mtdetect.child import Child
 from mtdetect.corpus import InputError, Record
 from mtdetect.filter import Rule, filter_corpus
 from mtdetect.workers import Journal, Scored, Scorer, chunked
@@ -128,6 +132,47 @@ def test_a_row_that_kills_costs_one_error(tmp_path: Path, detector: Detector) ->
     manifest = filter_corpus([source], tmp_path / "out", Rule(50), deadly, workers=2)
     assert (manifest["n_in"], manifest["n_kept"], manifest["n_errors"]) == (30, 29, 1)
     assert "died" in (tmp_path / "out" / "errors.jsonl").read_text()
+
+
+class DiesAsItBegins:
+    """Ends the process that reads it, before that has read all of its work."""
+
+    def __reduce__(self) -> Any:
+        return die, ()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_as_it_begins_is_noticed() -> None:
+    noticed = threading.Event()
+
+    def ask() -> None:
+        with pytest.raises((EOFError, OSError)):
+            Child(partial(print, DiesAsItBegins(), bytes(10_000_000))).ask(None)
+        noticed.set()
+
+    threading.Thread(target=ask, daemon=True).start()  # not in this one, which might wait for ever
+    assert noticed.wait(20)
+
+
+def test_a_process_that_dies_while_it_waits_is_noticed() -> None:
+    code = """
+import signal
+from mtdetect.child import Child
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as on the command line
+child = Child(abs)
+assert child.ask(-1) == 1
+child.kill()
+child._process.join()
+try:
+    child.ask(-2)
+except OSError:
+    print("noticed")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert ran.stdout == b"noticed\n" and ran.returncode == 0, ran
 
 
 def test_nothing_is_scored_twice(tmp_path: Path, detector: Detector) -> None:
