@@ -276,15 +276,16 @@ class _Run:
                 raise InputError(f"{self.output} is not empty and has no {MANIFEST}: name a new folder")
             self.work.mkdir(exist_ok=True)
             self._write_whole(ledger, orjson.dumps(self.settings) + b"\n")
-        content = ledger.read_bytes()
-        try:
-            entries = [orjson.loads(line) for line in content.split(b"\n")[:-1]]
-            self._compare(entries[0])
-        except (orjson.JSONDecodeError, IndexError, AttributeError) as error:
-            raise InputError(f"{ledger} is damaged: name a new folder") from error
-        with ledger.open("r+b") as file:  # a line that a kill cut off is not gone on with
-            file.truncate(content.rfind(b"\n") + 1)
-        self.done = {entry["name"]: entry for entry in entries[1:]}
+        with ledger.open("r+b") as file:
+            try:
+                self._compare(orjson.loads(file.readline()))
+                end = file.tell()
+                while (line := file.readline()).endswith(b"\n"):
+                    self._note(orjson.loads(line))
+                    end = file.tell()
+            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                raise InputError(f"{ledger} is damaged: name a new folder") from error
+            file.truncate(end)  # a line that a kill cut off is not gone on with
         for name in self.done:
             self._journal(name).unlink(missing_ok=True)
         for stale in self.work.glob("*.tmp"):
@@ -312,13 +313,18 @@ class _Run:
             digest = unit.digest() if unit.opened is None else None
             summary, files = self._filter(unit, scorer)
             entry = {"name": unit.key, "stamp": stamp, "sha256": digest or unit.digest(), "files": files}
-            self.done[unit.key] = {**entry, **summary.to_dict()}
+            entry |= summary.to_dict()
             with (self.work / _LEDGER).open("ab") as ledger:
-                ledger.write(orjson.dumps(self.done[unit.key]) + b"\n")
+                ledger.write(orjson.dumps(entry) + b"\n")
                 ledger.flush()
                 os.fsync(ledger.fileno())
+            self._note(entry)
             self._journal(unit.key).unlink()
-        self.total.merge(self.done[unit.key])
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        """Take an input that is done into the total, and keep of it what does not grow with its hosts."""
+        self.total.merge(entry)
+        self.done[entry["name"]] = {name: entry[name] for name in ("stamp", "sha256", "files", *COUNTS)}
 
     def _filter(self, unit: Unit, scorer: Scorer) -> tuple[Summary, list[str]]:
         summary = Summary()

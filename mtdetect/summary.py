@@ -15,6 +15,7 @@ __all__ = ["COUNTS", "Judged", "Summary", "host_of", "kept_by_limits", "report_o
 COUNTS = ("n_in", "n_kept", "n_rejected", "n_errors", "n_other")
 _HOST = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#@]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#@:\s\[]+)")
 _MAX_HOSTS = 50_000
+_MAX_HOST = 253  # characters that a name can have in the DNS
 _SHOWN_HOSTS = 20
 _Z = 1.96
 
@@ -94,10 +95,10 @@ class Summary:
 
 
 def host_of(url: str | None) -> str | None:
-    """Return the host of an address in lower case, None if it has none."""
+    """Return the host of an address in lower case, None if it has none, or one that is too long to be a name."""
     # what the standard library does is ten times as slow
     match = _HOST.match(url or "")
-    return match[1].lower() if match else None
+    return match[1].lower() if match and len(match[1]) <= _MAX_HOST else None
 
 
 def wilson(k: int, n: int) -> dict[str, float]:

@@ -9,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +285,25 @@ def test_a_run_that_was_killed_at_once_can_start(tmp_path: Path, detector: Detec
     source.write_bytes(line(CLEAN))
     (tmp_path / "out" / ".work").mkdir(parents=True)
     assert filter_corpus([source], tmp_path / "out", Rule(50), detector)["n_kept"] == 1
+
+
+def test_hosts_take_little_memory(tmp_path: Path, detector: Detector) -> None:
+    def peak(files: int, *hosts: str) -> int:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        for number in range(files):
+            content = b"".join(line("Short.", url=f"https://{host}/") for host in hosts)
+            (folder / f"{number}.jsonl").write_bytes(content)
+        tracemalloc.start()
+        try:
+            filter_corpus([folder], folder.with_suffix(".out"), Rule(50), detector)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1, "what is loaded once")
+    names = [f"host{i}.example" for i in range(1000)]
+    assert peak(8, *names) < peak(2, *names) + 200_000
+    assert peak(1, *(f"{i}{'x' * 20_000}" for i in range(100))) < 8_000_000  # twice the text of the rows
 
 
 def test_two_runs_at_once_do_not_meet(tmp_path: Path, corpus: Path, detector: Detector) -> None:
