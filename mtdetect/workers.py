@@ -27,6 +27,7 @@ __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 # A kill costs the chunks at hand, and a small chunk costs speed: so they grow with the work that is behind them.
 _LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 12_000, 100_000, 500
 _SHARE = 1 / 2000
+_MOST_BYTES = 4_000_000  # rows wait with all their fields, a page beside a short text for example
 
 _Items: TypeAlias = list[str | Record | None]
 
@@ -55,14 +56,16 @@ class Scored(NamedTuple):
 def chunked(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Cut records into chunks of a few pages of text; where it cuts depends on the records alone."""
     chunk: list[Record] = []
-    size = seen = 0
+    size = held = seen = 0
     for record in records:
         chunk.append(record)
         size += len(record.text or record.raw or "")
-        if len(chunk) >= _CHUNK_ROWS or size >= min(max(_LEAST_CHARS, seen * _SHARE), _MOST_CHARS):
+        held += len(record.raw or b"")
+        full = len(chunk) >= _CHUNK_ROWS or held >= _MOST_BYTES
+        if full or size >= min(max(_LEAST_CHARS, seen * _SHARE), _MOST_CHARS):
             yield chunk
             seen += size
-            chunk, size = [], 0
+            chunk, size, held = [], 0, 0
     if chunk:
         yield chunk
 

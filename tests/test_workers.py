@@ -227,6 +227,11 @@ def test_chunks_are_all_there_is_in_order(sizes: list[int]) -> None:
         assert sum(len(record.text or "") for record in chunk[:-1]) < 100_000
 
 
+def test_chunks_of_short_texts_in_long_rows_are_small() -> None:
+    records = [Record(str(i), "Short.", "a", raw=bytes(1_000_000)) for i in range(10)]
+    assert max(map(len, chunked(records))) == 4
+
+
 def test_a_row_reads_the_same_from_the_journal() -> None:
     row = Scored({"quality": 1.23, "reason": None}, None, "https://a.example", [[0, 5, 0.5, 1]])
     assert Scored(*json.loads(json.dumps(list(row)))) == row
