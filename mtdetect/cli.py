@@ -674,7 +674,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.stderr.write(f"{message}\n")  # no command at all: that is the help
         sys.exit(2)
     except OSError as error:
-        _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part))
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
     except ValueError as error:
         from mtdetect.classifier import ModelError
         from mtdetect.corpus import InputError

@@ -189,11 +189,15 @@ def filter_corpus(
                 run.check(unit, manifest["inputs"][unit.key])
             shutil.rmtree(run.work, ignore_errors=True)
             return manifest
-        run.begin(units)
-        with Scorer(detector, workers, sentences=form == "dolma", max_chars=max_chars, timeout=timeout) as scorer:
-            for unit in units:
-                run.do(unit, scorer)
-        return run.finish(units)
+        try:
+            run.begin(units)
+            with Scorer(detector, workers, sentences=form == "dolma", max_chars=max_chars, timeout=timeout) as scorer:
+                for unit in units:
+                    run.do(unit, scorer)
+            return run.finish(units)
+        except OSError as error:
+            error.filename = error.filename or str(output)  # a write does not say where the disk is full
+            raise
 
 
 def preview(
