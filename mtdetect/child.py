@@ -31,7 +31,7 @@ class Child:
         # spawned, not forked: libraries that have threads may hang in a fork
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        # the work goes by our own pipe, in `ask`: `start` holds both ends of its pipe, and would wait for ever if the
+        # the work goes by our own pipe, in `begin`: `start` holds both ends of its pipe, and would wait for ever if the
         # process died before it had read something large
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._work = work
@@ -47,6 +47,19 @@ class Child:
                         os.environ[name] = value
         theirs.close()  # so that it ends when the other side does
         self._ready = False
+
+    def begin(self) -> None:
+        """Wait until the process is ready to be asked.
+
+        Raises
+        ------
+        EOFError or OSError
+            If it died before.
+        """
+        if not self._ready:
+            self._send(self._work)
+            self._connection.recv()
+            self._ready = True
 
     def ask(self, question: Any, timeout: float | None = None) -> Any:
         """Return the answer.
@@ -65,10 +78,7 @@ class Child:
         EOFError or OSError
             If the process died.
         """
-        if not self._ready:
-            self._send(self._work)
-            self._connection.recv()
-            self._ready = True
+        self.begin()
         self._send(question)
         if timeout is not None and not self._connection.poll(timeout):
             raise TimeoutError(f"took more than {timeout:g} seconds")

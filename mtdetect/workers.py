@@ -28,6 +28,7 @@ __all__ = ["Journal", "Scored", "Scorer", "chunked"]
 _LEAST_CHARS, _MOST_CHARS, _CHUNK_ROWS = 12_000, 100_000, 500
 _SHARE = 1 / 2000
 _MOST_BYTES = 4_000_000  # rows wait with all their fields, a page beside a short text for example
+_STARTS = 3  # of a process, before that is given up
 
 _Items: TypeAlias = list[str | Record | None]
 
@@ -241,19 +242,34 @@ class Scorer:
         return rows
 
     def _ask(self, items: _Items) -> list[Scored]:
-        me = threading.get_ident()
-        if me not in self._children:
-            self._children[me] = Child(self._work)
-        child = self._children[me]
+        self._begin()
         try:
-            rows: list[Scored] = child.ask(items, self.timeout)
+            rows: list[Scored] = self._children[threading.get_ident()].ask(items, self.timeout)
         except (EOFError, OSError):
-            if self._closed:
-                raise CancelledError from None
-            child.close()
-            del self._children[me]
+            self._forget()
             raise
         return rows
+
+    def _begin(self) -> None:
+        """Start the process of this thread; that it dies before it is asked is not the fault of a row."""
+        me = threading.get_ident()
+        for attempt in range(_STARTS):
+            try:
+                if me not in self._children:
+                    self._children[me] = Child(self._work)
+                return self._children[me].begin()
+            except (EOFError, OSError) as error:
+                self._forget()
+                if attempt == _STARTS - 1:
+                    reason = f"out of memory, or a crash ({one_line(error)})"
+                    raise InputError(f"no process can be started that scores: {reason}") from error
+
+    def _forget(self) -> None:
+        if self._closed:
+            raise CancelledError from None
+        child = self._children.pop(threading.get_ident(), None)
+        if child is not None:
+            child.close()
 
 
 def _taken(task: _Task) -> tuple[list[Record], list[Scored]]:

@@ -157,6 +157,19 @@ def test_a_process_that_dies_as_it_begins_is_noticed() -> None:
     assert noticed.wait(20)
 
 
+class Stillborn(Detector):
+    def __reduce__(self) -> Any:
+        return die, ()
+
+
+def test_processes_that_never_begin_are_not_the_fault_of_rows(tmp_path: Path, detector: Detector) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_bytes(line(CLEAN))
+    with pytest.raises(InputError, match="no process can be started"):
+        filter_corpus([source], tmp_path / "out", Rule(50), Stillborn(detector.classifier), workers=2)
+    assert filter_corpus([source], tmp_path / "out", Rule(50), detector, workers=2)["n_kept"] == 1
+
+
 def test_a_process_that_dies_while_it_waits_is_noticed() -> None:
     code = """
 import signal
