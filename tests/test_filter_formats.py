@@ -506,21 +506,26 @@ def test_nobody_elses_scores_are_overwritten(tmp_path: Path, detector: Detector)
         assert counts(manifest) == [1, 0, 0, 1, 0]
 
 
-def test_odd_tables(tmp_path: Path, detector: Detector) -> None:
-    texts = pyarrow.array([CLEAN, GARBLED, CLEAN])
-    twice = pyarrow.Table.from_arrays([texts, texts, texts], names=["text", "a", "a"])
-    views = pyarrow.table({"text": texts.cast(pyarrow.string_view()), "n": [1, 2, 3]})
-    for name, rows in {"twice": twice, "views": views}.items():
-        source = tmp_path / f"{name}.parquet"
+@pytest.mark.parametrize("name", ["twice", "views"])
+def test_odd_tables(tmp_path: Path, detector: Detector, name: str) -> None:
+    texts = [CLEAN, GARBLED, CLEAN]
+    if name == "twice":
+        rows = pyarrow.Table.from_arrays([pyarrow.array(texts)] * 3, names=["text", "a", "a"])
+    else:
+        rows = pyarrow.table({"text": pyarrow.array(texts, pyarrow.string_view()), "n": [1, 2, 3]})
+    source = tmp_path / f"{name}.parquet"
+    try:
         parquet.write_table(rows, source, store_schema=True)
-        before = parquet.ParquetFile(source).read()
-        manifest = filter_corpus([source], tmp_path / name, Rule(50), detector)
-        assert counts(manifest) == [3, 2, 1, 0, 0]
-        after = parquet.ParquetFile(tmp_path / name / source.name).read()
-        assert after.schema.names == [*before.schema.names, KEY]
-        for i in range(before.num_columns):
-            kept = before.column(i).to_pylist()
-            assert after.column(i).type == before.column(i).type and after.column(i).to_pylist() == [kept[0], kept[2]]
+    except pyarrow.ArrowNotImplementedError:
+        pytest.skip("this pyarrow can't write them")
+    before = parquet.ParquetFile(source).read()
+    manifest = filter_corpus([source], tmp_path / name, Rule(50), detector)
+    assert counts(manifest) == [3, 2, 1, 0, 0]
+    after = parquet.ParquetFile(tmp_path / name / source.name).read()
+    assert after.schema.names == [*before.schema.names, KEY]
+    for i in range(before.num_columns):
+        kept = before.column(i).to_pylist()
+        assert after.column(i).type == before.column(i).type and after.column(i).to_pylist() == [kept[0], kept[2]]
 
 
 def test_a_frame_that_is_to_be_skipped(tmp_path: Path, detector: Detector) -> None:
