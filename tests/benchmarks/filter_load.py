@@ -437,14 +437,18 @@ class _Disasters:
     def workers(self, number: signal.Signals, times: int) -> str:
         """Send a signal to one worker after the other."""
         out = f"workers-{number}"
+        self.counted.write_bytes(b"")
         run = self.start(out)
         sent = 0
         while run.poll() is None and sent < times:
-            # what dies three times over the same rows is taken for the fault of one of them
-            time.sleep(self.rng.uniform(0.5, 1.5) * max(self.seconds / (times + 1), 4))
+            until = self.n_counted + self.rng.randint(1, self.n_scored // times)
+            while run.poll() is None and self.n_counted < until:
+                time.sleep(0.001)
             if workers := _family(run.pid)[1:]:
                 os.kill(self.rng.choice(workers), number)
                 sent += 1
+                time.sleep(4)  # what dies three times over the same rows is taken for the fault of one of them
+        assert sent, "it was too quick"
         assert run.wait() == 0, self.notes.read_text()
         self.check(out)
         return f"{sent} times; identical"
