@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtdetect.corpus import InputError, Record, read_records
+from mtdetect.corpus import InputError, Opened, Record, extracted, read_records
 
 pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs the extra `corpus`")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -254,6 +255,9 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pack: s
     assert all(record.error is None and record.source == "-" for record in found)
 
 
+NO_FILE = "cannot open: not a file; links to folders are not followed"
+
+
 def test_folders_are_read_in_order_and_nothing_is_skipped_silently(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
@@ -274,19 +278,30 @@ def test_folders_are_read_in_order_and_nothing_is_skipped_silently(tmp_path: Pat
     )
     errors = {Path(record.source).name: record.error for record in records if record.text is None}
     assert errors.pop("d.png") == errors.pop("e.pdf") == "not text"
-    assert set(errors) == {"gone.txt", "link", "pipe"}
-    assert all(reason and reason.startswith("cannot open: not a file") for reason in errors.values())
+    assert errors == dict.fromkeys(("gone.txt", "link", "pipe"), NO_FILE)
+    pipe = str(folder / "sub" / "pipe")
+    assert records[-1] == Record(pipe, None, pipe, error=NO_FILE)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_reported(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of Unix")
+def test_what_may_not_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # relative paths need no permissions above
+    tmp_path.chmod(0o755)
     (tmp_path / "a.txt").write_text("text")
     (tmp_path / "b.txt").write_text("text")
     (tmp_path / "b.txt").chmod(0)
     (tmp_path / "sub").mkdir(mode=0)
-    errors = [record.error for record in read_records([tmp_path])]
-    assert errors == [None, "cannot open: Permission denied", "cannot open: Permission denied"]
-    assert [record.error for record in read_records([tmp_path / "b.txt", tmp_path / "a.txt"])] == errors[1::-1]
+    user = os.geteuid()
+    if user == 0:  # who may read everything
+        os.seteuid(65534)
+    try:
+        folder, files = list(read_records(["."])), list(read_records(["b.txt", "a.txt"]))
+    finally:
+        os.seteuid(user)
+    good = Record("a.txt", "text", "a.txt", encoding="utf-8")
+    bad = [Record(name, None, name, error="cannot open: Permission denied") for name in ("b.txt", "./sub")]
+    assert folder == [good, *bad]
+    assert files == [bad[0], good]
 
 
 def test_wrong_inputs_are_named(tmp_path: Path) -> None:
@@ -316,6 +331,8 @@ def test_an_input_without_articles_does_not_keep_the_others_from_being_read(tmp_
         (named, [None, "no text column, name one of: n, m", "no files in the folder", None]),
     ):
         assert [record.error for record in read_records(paths)] == reasons
+    empty = str(tmp_path / "empty")
+    assert list(read_records([empty])) == [Record(empty, None, empty, error="no files in the folder")]
     for options in ({"text_field": "body"}, {"id_field": "body"}):
         (record,) = read(tmp_path / "a.parquet", parquet_bytes(ROWS), **options)
         assert record.error == "no column 'body': the columns are id, text, year"
@@ -326,7 +343,9 @@ def test_an_empty_file_is_an_empty_text_and_no_rows(tmp_path: Path) -> None:
     assert read(tmp_path / "a.jsonl", b"") == []
     assert read(tmp_path / "a.jsonl", b"\n \n\r\n") == []
     for data in (b"", b"PAR1"):
-        assert "not a readable Parquet file" in str(read(tmp_path / "a.parquet", data)[0].error)
+        (record,) = read(tmp_path / "a.parquet", data)
+        assert record.id == record.source == str(tmp_path / "a.parquet")
+        assert str(record.error).startswith("not a readable Parquet file: Parquet")
 
 
 BAD_LINES = {
@@ -349,7 +368,7 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize("pack", PACK)
-@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: line[:20].decode("latin-1"))
+@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: re.sub(rb"\W+", b"_", line[:20]).decode())
 def test_a_bad_line_costs_one_row(tmp_path: Path, pack: str, line: bytes) -> None:
     good = b'{"text": "good"}\n'
     records = read(tmp_path / ("a.jsonl" + pack), PACK[pack](good + line + b"\n" + good), max_bytes=150_000)
@@ -357,6 +376,13 @@ def test_a_bad_line_costs_one_row(tmp_path: Path, pack: str, line: bytes) -> Non
     assert str(records[1].error).startswith(BAD_LINES[line])
     assert "\n" not in str(records[1].error)
     assert "line 1" not in str(records[1].error)
+
+
+def test_names_are_listed_up_to_a_point(tmp_path: Path) -> None:
+    for count, end in ((20, "n19"), (21, "n19 and 1 more"), (30, "n19 and 10 more")):
+        (record,) = read(tmp_path / "a.json", json.dumps({f"n{i}": i for i in range(count)}).encode())
+        names = ", ".join(f"n{i}" for i in range(19))
+        assert record.error == f"no text: the fields are {names}, {end}"
 
 
 def test_the_text_field_is_found_row_by_row_and_an_explicit_one_wins(tmp_path: Path) -> None:
@@ -392,6 +418,29 @@ def test_ids(tmp_path: Path) -> None:
     records = read(path, data, id_field="url")
     assert [record.id for record in records[:2]] == ["u", f"{path}:3"]
     assert records[1].warnings == ("no id in field 'url'",)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet"])
+def test_rows_without_an_id_are_numbered(tmp_path: Path, name: str) -> None:
+    rows = [{"text": f"Article {i}."} for i in range(600)]
+    forms = {
+        "a.json": json.dumps(rows).encode(),
+        "a.jsonl": "\n".join(map(json.dumps, rows)).encode("utf-16"),
+        "a.parquet": parquet_bytes(rows),
+    }
+    path = tmp_path / name
+    records = read(path, forms[name])
+    assert [record.text for record in records] == [row["text"] for row in rows]
+    assert [(record.id, record.source) for record in records] == [(f"{path}:{i}", str(path)) for i in range(1, 601)]
+
+
+def test_json_that_is_none_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    (record,) = read(path, b'[{"text": "a"}, {]')
+    assert record.id == record.source == str(path)
+    assert re.fullmatch(
+        r"not JSON \(one object a line, one object, or one array\): .* line 1 column 18 .*", str(record.error)
+    )
 
 
 @pytest.mark.parametrize("pack", [".gz", ".zst"])
@@ -435,10 +484,18 @@ def test_a_damaged_parquet_file_is_one_error(tmp_path: Path) -> None:
         (record,) = read(tmp_path / "a.parquet", data)
         assert str(record.error).startswith("not a readable Parquet file")
         assert "\n" not in str(record.error)
-    broken = bytearray(whole)
-    broken[100:50_000] = os.urandom(49_900)
-    records = read(tmp_path / "a.parquet", bytes(broken))
-    assert str(records[-1].error).startswith("damaged after row")
+    buffer = io.BytesIO()
+    rows = [{"text": os.urandom(100).hex()} for _ in range(2000)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer, row_group_size=512, compression="gzip")
+    broken = bytearray(buffer.getvalue())
+    second = parquet.ParquetFile(buffer).metadata.row_group(1).column(0)
+    begin = second.dictionary_page_offset or second.data_page_offset
+    broken[begin : begin + 10_000] = bytes(10_000)
+    path = tmp_path / "a.parquet"
+    *records, error = read(path, bytes(broken))
+    assert [record.text for record in records] == [row["text"] for row in rows[:512]]
+    assert (error.id, error.source, error.text) == (f"{path}:513", str(path), None)
+    assert re.match("damaged after row 512 of 2000: .*[a-z]{3}", str(error.error))
 
 
 def test_a_parquet_row_that_python_cannot_hold_costs_one_row(tmp_path: Path) -> None:
@@ -457,6 +514,92 @@ def test_a_parquet_row_that_python_cannot_hold_costs_one_row(tmp_path: Path) -> 
 def test_files_over_the_limit_are_errors(tmp_path: Path, pack: str, start: bytes) -> None:
     (record,) = read(tmp_path / ("a" + pack), PACK[pack](start + b"word " * 1000), max_bytes=4000)
     assert (record.text, record.error) == (None, "too large: more than 4000 bytes")
+    assert record.id == record.source == str(tmp_path / ("a" + pack))
+
+
+@pytest.mark.parametrize("pack", PACK)
+def test_files_at_the_limit_are_read(tmp_path: Path, pack: str) -> None:
+    for name, data in (("a.txt", b"word" * 1000), ("a.jsonl", b'{"text": "%b"}' % (b"x" * 3988))):
+        (record,) = read(tmp_path / (name + pack), PACK[pack](data), max_bytes=4000)
+        assert record.error is None
+        (record,) = read(tmp_path / (name + pack), PACK[pack](data), max_bytes=3999)
+        assert str(record.error).startswith("too large")
+
+
+@pytest.mark.parametrize("pack", [".gz", ".zst"])
+def test_compressed_parquet_may_be_a_hundred_times_as_large(tmp_path: Path, pack: str) -> None:
+    data = parquet_bytes([{"text": os.urandom(500).hex()} for _ in range(300)])
+    path = tmp_path / ("a.parquet" + pack)
+    assert len(data) > 1 << 17  # several chunks
+    limit = len(data) // 100
+    assert read(path, PACK[pack](data), max_bytes=limit + 1)[0].error is None
+    (record,) = read(path, PACK[pack](data), max_bytes=limit)
+    assert record == Record(str(path), None, str(path), error=f"too large: more than {100 * limit} bytes of Parquet")
+
+
+def test_a_file_that_is_open_gives_records_as_they_stand() -> None:
+    rows = [{"id": f"a{i}", "text": "Article.", "url": f"https://example.org/{i}", "n": i, "m": i} for i in range(300)]
+    opened = Opened(io.BytesIO(parquet_bytes(rows)), "a.parquet")
+    assert (opened.kind, opened.compression) == ("parquet", "")
+    records = list(opened.records())
+    assert [(record.id, record.url) for record in records] == [(row["id"], row["url"]) for row in rows]
+    assert set(records[0].fields) == {"id", "url"}
+    stood = [record.row[0].slice(record.row[1], 1).to_pylist()[0] for record in records if record.row]
+    assert stood == rows
+    (first, *_) = Opened(io.BytesIO(parquet_bytes(rows)), "a.parquet").records(text_field="url", id_field="n")
+    assert (first.id, first.text, first.text_field, first.fields) == ("0", rows[0]["url"], "url", {"n": 0})
+    opened = Opened(io.BytesIO(gzip.compress(b"\n" + JSONL)), "b.jsonl.gz")
+    assert (opened.kind, opened.compression) == ("jsonl", "gz")
+    records = list(opened.records())
+    ends = [1, *(1 + len(JSONL) - len(JSONL.split(b"\n", i)[-1]) for i in range(1, 6))]
+    assert [record.offset for record in records] == ends[:-1]
+    assert b"".join(record.raw or b"" for record in records) == JSONL
+    (page,) = Opened(io.BytesIO(PAGE.encode()), "c.html").records()
+    assert (page.text, page.raw, page.error) == (None, PAGE.encode(), None)
+    assert extracted(page).text == "\n\n".join(PARAGRAPHS)
+    assert extracted(extracted(page)) == extracted(page)
+
+
+def archived(kind: str, url: str, content: bytes, media: str = "application/http; msgtype=response") -> bytes:
+    head = f"WARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nContent-Type: {media}\r\n".encode()
+    return b"WARC/1.0\r\n%bContent-Length: %d\r\n\r\n%b\r\n\r\n" % (head, len(content), content)
+
+
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + PAGE.encode()
+
+
+def test_web_archives_give_their_pages(tmp_path: Path) -> None:
+    pytest.importorskip("warcio", reason="needs the extra `warc`")
+    members = [
+        archived("request", "https://example.org/1", b"GET / HTTP/1.1\r\n\r\n", "application/http; msgtype=request"),
+        archived("response", "https://example.org/1", HTTP),
+        archived("conversion", "", b"Plain text.", "text/plain"),
+        archived("resource", "https://example.org/2", PAGE.encode(), "text/html"),
+    ]
+    path = tmp_path / "a.warc"
+    first, second, third = read(path, b"".join(members))
+    assert [record.id for record in (first, second, third)] == [
+        "https://example.org/1",
+        f"{path}:3",
+        "https://example.org/2",
+    ]
+    assert first.text == third.text == "\n\n".join(PARAGRAPHS)
+    assert (second.text, second.url) == ("Plain text.", None)
+    assert (first.title, first.url, first.source, first.error) == (
+        "Bridge to close",
+        "https://example.org/1",
+        str(path),
+        None,
+    )
+    assert [record.offset for record in (first, second, third)] == [sum(map(len, members[:i])) for i in range(1, 4)]
+    everything = list(Opened(io.BytesIO(b"".join(members)), "a.warc").records())
+    assert [record.is_article for record in everything] == [False, True, True, True]
+    *whole, last = read(path, b"".join(members)[:-20])
+    assert whole == [first, second]
+    assert (last.id, last.source, last.text) == (f"{path}:4", str(path), None)
+    assert last.error == "truncated after record 3"
+    (large,) = read(path, members[1], max_bytes=200)
+    assert (large.text, large.error) == (None, "too large: more than 200 bytes")
 
 
 @pytest.mark.parametrize("pack", [".gz", ".zst"])
