@@ -21,6 +21,7 @@ from mtdetect.residue import page_residue
 from mtdetect.types import Evidence
 
 CASES = Path(__file__).parent / "cases"
+EXACT = Path(__file__).parent / "evidence.json"  # what users read of each kind of evidence
 DATA = Path(__file__).parents[2] / "shared" / "data"
 MODEL = Path(__file__).parents[1] / "models" / "fast-v4"
 
@@ -45,12 +46,16 @@ FINDERS = {**RULE_FINDERS, "spun_synonym": spun_synonyms}
 EXPECTED = {category: json.loads((CASES / f"{category}.json").read_text("utf-8")) for category in FINDERS}
 
 
+def name_of(case: dict[str, Any]) -> str:
+    return re.sub(r"[^a-zA-Z]+", "_", case["text"])[:40]
+
+
 def cases(kind: str) -> list[Any]:
     return [
         pytest.param(
             category,
             case,
-            id=f"{category}-{number}-{re.sub(r'[^a-zA-Z]+', '_', case['text'])[:40]}",
+            id=f"{category}-{number}-{name_of(case)}",
             marks=pytest.mark.xfail(strict=True, reason=case["why"]) if kind == "known_failure" else (),
         )
         for category, listed in EXPECTED.items()
@@ -86,6 +91,24 @@ def test_clean_text_stays_silent(category: str, case: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("category", "case"), cases("known_failure"))
 def test_known_failure(category: str, case: dict[str, Any]) -> None:
     assert bool(hits(category, case["text"], case.get("strength", "strong"))) == (case["expect"] == "hit")
+
+
+@pytest.mark.parametrize("case", json.loads(EXACT.read_text("utf-8")), ids=name_of)
+def test_evidence_is_exact(case: dict[str, Any]) -> None:
+    text = case["text"]
+    found = [[text[item.start : item.end], item.strength, item.message] for item in FINDERS[case["category"]](text)]
+    assert found == case["found"]
+
+
+@pytest.mark.parametrize("category", [name for name in FINDERS if name not in ("entity_inconsistent", "spun_synonym")])
+def test_clean_text_before_and_after_changes_nothing(category: str) -> None:
+    clean = "\n\n".join(case["text"] for case in EXPECTED[category]["negative"])
+    for case in EXPECTED[category]["positive"]:
+        text = f"{clean}\n\n{case['text']}\n\n{clean}"
+        for span in case["spans"]:
+            start = len(clean) + 2 + case["text"].index(span)
+            found = [item for item in hits(category, text) if item.start < start + len(span) and start < item.end]
+            assert case["strength"] in {item.strength for item in found}, span
 
 
 @pytest.mark.parametrize("category", FINDERS)
@@ -130,6 +153,20 @@ def test_spaces_of_any_kind_hide_nothing(space: str) -> None:
     text = f"It ended.{space}He died{space}in{space}a{space}drone.{space}He{space}hits. So{space}what?"
     (found,) = find_artifacts(text)
     assert text[found.start : found.end] == f"drone.{space}He{space}hits."
+
+
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\ufeff"], ids=["soft hyphen", "zero-width space", "no-break"])
+def test_marks_that_are_not_seen_hide_nothing(mark: str) -> None:
+    text = f"members of the mem{mark}bers of the coun{mark}cil. He died in a dr{mark}one. He hi{mark}ts."
+    first, second = find_artifacts(text)
+    assert text[first.start : first.end] == f"members of the mem{mark}bers of the"
+    assert text[second.start : second.end] == f"dr{mark}one. He hi{mark}ts."
+
+
+def test_letters_that_look_alike_hide_nothing_and_are_reported() -> None:
+    text = "He died in a dr\u043ene. He hits."
+    found = [(item.category, text[item.start : item.end]) for item in find_artifacts(text)]
+    assert found == [("untranslated_residue", "dr\u043ene"), ("fragment_break", "dr\u043ene. He hits.")]
 
 
 def test_wrapped_lines_are_read_as_one_but_poems_are_not() -> None:
