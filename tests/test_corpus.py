@@ -376,6 +376,13 @@ def test_a_bad_line_costs_one_row(tmp_path: Path, pack: str, line: bytes) -> Non
     assert str(records[1].error).startswith(BAD_LINES[line])
     assert "\n" not in str(records[1].error)
     assert "line 1" not in str(records[1].error)
+    path = str(tmp_path / ("a.jsonl" + pack))
+    assert records[0] == Record(f"{path}:1", "good", path, text_field="text", offset=0, raw=good)
+    assert [record.offset for record in records] == [0, len(good), len(good) + len(line) + 1]
+    row = json.loads(line) if BAD_LINES[line].startswith(("field", "no text")) else {}
+    assert records[1].id == str(row.get("id", f"{path}:2"))
+    assert (records[1].source, records[1].fields, records[1].warnings) == (path, row, ())
+    assert records[1].raw == (line + b"\n" if row or BAD_LINES[line].startswith(("not an", "no text")) else None)
 
 
 def test_names_are_listed_up_to_a_point(tmp_path: Path) -> None:
@@ -451,8 +458,13 @@ def test_rows_before_a_truncation_are_kept_and_the_truncation_is_reported(tmp_pa
         records = read(tmp_path / ("a.jsonl" + pack), whole[:cut])
         texts = [record.text for record in records[:-1]]
         assert texts == [json.loads(row)["text"] for row in rows[: len(texts)]]
-        assert str(records[-1].error).startswith("truncated")
+        assert str(records[-1].error) == f"truncated after line {len(texts)}"
         assert records[-1].text is None
+        path = str(tmp_path / ("a.jsonl" + pack))
+        assert (records[-1].id, records[-1].source) == (f"{path}:{len(records)}", path)
+        assert records[-1].offset == len(
+            "".join(f"{row}\n" for row in rows[: len(texts)])[: sum(map(len, rows)) + 9999]
+        )
         assert cut < len(whole) // 2 or len(texts) >= 2500
     (record,) = read(tmp_path / ("a.txt" + pack), PACK[pack](TEXT.encode() * 100)[:-3])
     assert (record.text, record.error) == (None, "truncated")
@@ -469,6 +481,10 @@ def test_damaged_and_trailing_bytes_are_reported(tmp_path: Path, pack: str) -> N
     assert str(records[5].error).startswith("damaged") and str(records[5].error).endswith("after line 5")
     records = read(tmp_path / ("a.jsonl" + pack), PACK[pack](JSONL.rstrip()[:-1]) + b"garbage after the end")
     assert [record.text for record in records] == [row["text"] for row in ROWS[:-1]] + [None]
+    lines = b'{"text": "a"}\n{\n{"text": "b"}\n'
+    records = read(tmp_path / ("a.jsonl" + pack), PACK[pack](lines) + b"garbage after the end")
+    assert [record.text for record in records] == ["a", None, "b", None]
+    assert str(records[1].error).startswith("line 2 is not JSON")
     for data in (TEXT.encode(), PAGE.encode(), parquet_bytes(ROWS), json.dumps(ROWS).encode()):
         (record,) = read(tmp_path / ("a" + pack), PACK[pack](data) + b"garbage after the end")
         assert str(record.error).startswith("damaged")
@@ -495,7 +511,7 @@ def test_a_damaged_parquet_file_is_one_error(tmp_path: Path) -> None:
     *records, error = read(path, bytes(broken))
     assert [record.text for record in records] == [row["text"] for row in rows[:512]]
     assert (error.id, error.source, error.text) == (f"{path}:513", str(path), None)
-    assert re.match("damaged after row 512 of 2000: .*[a-z]{3}", str(error.error))
+    assert re.match("damaged after row 512 of 2000: (?!None)[a-zA-Z]{3}", str(error.error))
 
 
 def test_a_parquet_row_that_python_cannot_hold_costs_one_row(tmp_path: Path) -> None:
@@ -504,9 +520,27 @@ def test_a_parquet_row_that_python_cannot_hold_costs_one_row(tmp_path: Path) -> 
     parquet.write_table(pyarrow.table({"text": text}), buffer)
     records = read(tmp_path / "a.parquet", buffer.getvalue())
     assert [record.text for record in records] == ["good", None, "good"]
-    assert str(records[1].error).startswith("damaged")
+    path = str(tmp_path / "a.parquet")
+    assert re.match("damaged: (?!None)['a-zA-Z]{3}", str(records[1].error))
+    assert (records[1].id, records[1].source) == (f"{path}:2", path)
+    assert records[1].row is not None and records[1].row[1] == 1
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table({"text": text[:2]}), buffer)
+    assert [record.text for record in read(tmp_path / "a.parquet", buffer.getvalue())] == ["good", None]
     records = read(tmp_path / "a.parquet", parquet_bytes([{"text": "a"}, {"text": None}]))
     assert [record.error for record in records] == [None, "field 'text' is NoneType, not a string"]
+    assert (records[1].id, records[1].fields) == (f"{path}:2", {"text": None})
+
+
+def test_a_parquet_text_over_the_limit_costs_one_row(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.parquet")
+    data = parquet_bytes([{"n": 1, "text": "x" * 10}, {"n": 2, "text": "x" * 11}, {"n": None, "text": "x" * 11}])
+    records = read(tmp_path / "a.parquet", data, max_bytes=10, id_field="n")
+    assert [record.text for record in records] == ["x" * 10, None, None]
+    assert {record.error for record in records[1:]} == {"too large: more than 10 characters"}
+    assert [(record.id, record.source) for record in records] == [("1", path), ("2", path), (f"{path}:3", path)]
+    assert [record.row[1] for record in records if record.row] == [0, 1, 2]
+    assert [record.warnings for record in records] == [(), (), ("no id in field 'n'",)]
 
 
 @pytest.mark.parametrize("pack", PACK)
@@ -524,6 +558,10 @@ def test_files_at_the_limit_are_read(tmp_path: Path, pack: str) -> None:
         assert record.error is None
         (record,) = read(tmp_path / (name + pack), PACK[pack](data), max_bytes=3999)
         assert str(record.error).startswith("too large")
+    rows = b'{"text": "%b"}\n' % (b"x" * 3988)
+    for limit, texts in ((4000, ["x" * 3988] * 2), (3999, [None, None])):
+        records = read(tmp_path / ("a.jsonl" + pack), PACK[pack](rows * 2), max_bytes=limit)
+        assert [record.text for record in records] == texts
 
 
 @pytest.mark.parametrize("pack", [".gz", ".zst"])
@@ -584,7 +622,7 @@ def test_web_archives_give_their_pages(tmp_path: Path) -> None:
         "https://example.org/2",
     ]
     assert first.text == third.text == "\n\n".join(PARAGRAPHS)
-    assert (second.text, second.url) == ("Plain text.", None)
+    assert (second.text, second.url, second.fields) == ("Plain text.", None, {})
     assert (first.title, first.url, first.source, first.error) == (
         "Bridge to close",
         "https://example.org/1",
@@ -598,6 +636,8 @@ def test_web_archives_give_their_pages(tmp_path: Path) -> None:
     assert whole == [first, second]
     assert (last.id, last.source, last.text) == (f"{path}:4", str(path), None)
     assert last.error == "truncated after record 3"
+    (cut,) = read(path, members[1][:-20])
+    assert (cut.id, cut.error) == (f"{path}:1", "truncated after record 0")
     (large,) = read(path, members[1], max_bytes=200)
     assert (large.text, large.error) == (None, "too large: more than 200 bytes")
 
@@ -652,15 +692,21 @@ def test_the_import_is_cheap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "data"),
-    [("pyarrow", "a.parquet", b"PAR1\0"), ("backports.zstd", "a.zst", b"\x28\xb5\x2f\xfd")],
+    ("module", "name", "data", "extra"),
+    [
+        ("pyarrow", "a.parquet", b"PAR1\0", "corpus"),
+        ("backports.zstd", "a.zst", b"\x28\xb5\x2f\xfd", "corpus"),
+        ("warcio.recordloader", "a.warc", archived("response", "https://example.org/", HTTP), "warc"),
+    ],
+    ids=["pyarrow", "zstd", "warcio"],
 )
 def test_a_missing_package_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, data: bytes
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, data: bytes, extra: str
 ) -> None:
     if module.startswith("backports") and sys.version_info >= (3, 14):
         pytest.skip("Zstandard is in the standard library")
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delattr("backports.zstd", raising=False)
     (record,) = read(tmp_path / name, data)
-    assert str(record.error).endswith(": pip install 'mtdetect[corpus]'")
+    assert str(record.error).endswith(f": pip install 'mtdetect[{extra}]'")
+    assert record.text is record.raw is None
