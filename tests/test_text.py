@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linear import assert_linear
 
-from mtdetect.text import english_share, looks_english, split_sentences
+from mtdetect.text import Edits, english_share, looks_english, split_sentences, undisguised
 
 GOLD = json.loads((Path(__file__).parent / "cases" / "sentences.json").read_text(encoding="utf-8"))
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -75,6 +75,16 @@ def test_boundary_f1_on_the_gold_passages() -> None:
         ["He has no.", "Then he paid No. 5."],
         ["He was born in Jan. 1990.", "I. Newton was not."],
         ["See the cat (U.S.) again.", "“Yes.”", "“No.”"],
+        ["“Why?”", "Rain fell."],
+        ["“Why?!” Smith asked.", "“Go.”", "Smith asked why."],
+        ["The man said “Why?” Smith asked.", "Then “Why?”", "The mayor said no."],
+        ["He spoke of … “great” plans and of ... “small” ones.", "It ends...", "“Great” it was…", "“Then” is now."],
+        ["The law (U.S.) Congress passed it.", "The law [U.S.] Congress passed it."],
+        ["He met (Mr. Smith) and “Dr. Jones” there."],
+        ["It joined NATO.", "Poland came later.", "He runs example.org.", "Poland is next."],
+        ["100. First item of a list."],
+        ["1999.", "A year of rain."],
+        ["He paid approx.  five crowns in Inc.  Magazine."],
         ["“He said: ‘Go home.’ ”", "\"He said: 'Go home.' \"", "Then he left. ”", "I stayed."],
     ],
 )
@@ -84,6 +94,8 @@ def test_sentences_joined_by_a_space_come_apart(sentences: list[str]) -> None:
 
 def test_a_missing_space_is_a_boundary_only_before_a_word_that_opens_sentences() -> None:
     assert split("This is the end.The next one.") == ["This is the end.", "The next one."]
+    assert split("Go.The next one.") == ["Go.", "The next one."]
+    assert split("The site Booking.Com is down.") == ["The site Booking.Com is down."]
     assert split("Visit Booking.Com or Node.JS at 3.5 percent.") == ["Visit Booking.Com or Node.JS at 3.5 percent."]
 
 
@@ -94,6 +106,33 @@ def test_a_line_break_separates_unless_the_text_is_wrapped() -> None:
     assert split(wrapped) == [wrapped]
     assert split(wrapped.replace("\n", "\r\n")) == [wrapped.replace("\n", "\r\n")]
     assert len(split(wrapped.replace("\n", "\n\n"))) == 2
+    assert split("\n\n One. Two.") == ["One.", "Two."]
+    assert split("Done. \nthe text") == split("Done.\n\nthe text") == ["Done.", "the text"]
+    assert split("1. First item\n2. Second item\n3. Third item") == ["1. First item", "2. Second item", "3. Third item"]
+
+
+@pytest.mark.parametrize(("width", "is_wrapped"), [(49, False), (50, True), (90, True), (91, False)])
+@pytest.mark.parametrize("before", ["", "Headline\n", "Headline\n\n", f"The {'a' * 60}\n"])
+def test_lines_of_50_to_90_characters_are_wrapped(before: str, width: int, is_wrapped: bool) -> None:
+    line = "The " + "x" * (width - 4)
+    assert split(f"{before}{line}\nand so on.")[before.count("\n") > 0 :] == (
+        [f"{line}\nand so on."] if is_wrapped else [line, "and so on."]
+    )
+
+
+@pytest.mark.parametrize(("width", "is_wrapped"), [(90, True), (91, False)])
+@pytest.mark.parametrize("after", ["", "\n\nThe end."])
+def test_a_line_is_not_wrapped_before_one_that_is_longer(after: str, width: int, is_wrapped: bool) -> None:
+    line, rest = "The " + "x" * 60, "y" * width
+    assert split(f"{line}\n{rest}{after}")[0] == (f"{line}\n{rest}" if is_wrapped else line)
+
+
+def test_edits_lead_back_to_whole_replacements() -> None:
+    edits = Edits([(0, 0, 2), (1, 3, 3), (4, 6, 0), (7, 8, 1)])  # abcdefghi: ++aXYZdgHi
+    spans = [(0, 0), (0, 0), (0, 1), (1, 3), (1, 3), (1, 3), (3, 4), (6, 7), (7, 8), (8, 9)]
+    assert [edits.span(i, i + 1) for i in range(len(spans))] == spans
+    assert all(edits.span(i, j) == (spans[i][0], spans[j - 1][1]) for i in range(10) for j in range(i + 1, 11))
+    assert Edits([]).span(3, 5) == (3, 5)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "\u00a0\u2028"])
@@ -305,6 +344,34 @@ def test_a_few_words_get_the_benefit_of_the_doubt_if_they_are_latin() -> None:
     assert not looks_english("1999 2000 2001")
     assert not looks_english("")
     assert english_share("") == 0
+
+
+def test_words_are_english_by_share() -> None:
+    assert english_share("the dog") == english_share("\n" * 3000 + "The Dog") == 0.5
+    assert english_share("a of to") == 0
+    assert english_share("a of to on") == 0.25
+    assert english_share("the дом") == pytest.approx(0.5 * 4 / 7)
+    assert looks_english("kala " * 19) and not looks_english("kala " * 20)
+    news = ENGLISH["news"]
+    disguised = news.replace("th", "t\u00adh").replace("e", "\u0435")
+    assert english_share(disguised) == english_share(news) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a \u0441at", "a cat"),
+        ("\u0410B", "AB"),
+        ("\u0430b\u0430", "aba"),
+        ("\u0441\u043e\u043c \u0441at", "\u0441\u043e\u043c cat"),
+        ("\u0391\u0392\u0395", "\u0391\u0392\u0395"),
+        ("caf\u00e9 \u0434\u043e\u043c", "caf\u00e9 \u0434\u043e\u043c"),
+        ("plain", "plain"),
+    ],
+    ids=["mixed", "capital", "twice", "one word of two", "Greek", "letters of no likeness", "ASCII"],
+)
+def test_letters_that_look_latin_are_read_as_such_in_words_that_have_both(text: str, plain: str) -> None:
+    assert undisguised(text) == plain
 
 
 def test_an_english_menu_does_not_make_a_chinese_page_english() -> None:
