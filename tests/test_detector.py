@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -103,6 +104,82 @@ def test_scoring_many_is_lazy(detector: Detector) -> None:
 
     first = next(detector.score_many(texts()))
     assert first.quality is not None
+
+
+@pytest.mark.parametrize(("size", "ahead"), [(60_000, 2), (200_000, 1), (100, 1000)])
+def test_scoring_many_reads_on_for_one_batch_only(detector: Detector, size: int, ahead: int) -> None:
+    read = []
+
+    def texts() -> Any:
+        for number in range(2 * ahead + 1):
+            read.append(number)
+            yield CLEAN[:size] if size < len(CLEAN) else CLEAN + "\n\nRain." * (size // 7)
+
+    scores = detector.score_many(texts())
+    first = next(scores)
+    assert len(read) <= ahead
+    rest = list(scores)
+    assert len(rest) == 2 * ahead and all(score == first for score in rest)
+
+
+def test_a_long_article_is_scored_as_its_sentences(detector: Detector) -> None:
+    few = [
+        "The council voted on Tuesday to close the old bridge until the spring.",
+        "It paid the members of the members of the council.",
+        "Counterfeit consciousness and counterfeit consciousness again were built by the lab, stressing that it works.",
+        "The language of thought is called a counterfeit mind, and rain fell on the town.",
+        "For the account of the reason of the delay, the ministry it made the explanation to the journalists.",
+    ]
+    wanted = detector.score_sentences(few).sentences
+    assert [sorted({e.category for e in s.evidence if e.source == "rule"}) for s in wanted] == [
+        [],
+        ["repetition_collapse"],
+        ["report_formula", "spun_synonym"],
+        [],
+        [],
+    ]
+    spun = [e for e in wanted[2].evidence if e.category == "spun_synonym"]
+    assert [(e.start - wanted[2].start, e.end - wanted[2].start) for e in spun] == [(0, 25)]
+    sentences = few * 1200
+    text = "\n".join(sentences)
+    assert len(text) > 400_000
+    found = detector.score_sentences(sentences).sentences
+    assert [s.text for s in found] == sentences
+    for number, sentence in enumerate(found):
+        one = wanted[number % len(few)]
+        assert (sentence.mt_score, sentence.quality, sentence.flagged) == (one.mt_score, one.quality, one.flagged)
+        moved = sentence.start - one.start
+        assert [(e.category, e.start - moved, e.end - moved) for e in sentence.evidence] == [
+            (e.category, e.start, e.end) for e in one.evidence
+        ]
+
+
+def test_the_words_shown_speak_most_for_a_machine(detector: Detector, articles: dict[str, str]) -> None:
+    mix = detector.classifier.config["mt"]["sentence"]["weights"]
+    text = articles["garbled"]
+    shown = 0
+    for sentence in detector.score(text).at("fpr_5").sentences:
+        for item in sentence.evidence:
+            if item.category == "unnatural_phrasing":
+                assert (item.source, item.strength) == ("model", "weak")
+                assert item.message == "wording more usual in machine translation than in human English"
+                (values,) = detector.classifier.contributions([sentence.text], mix)
+                words = [match.span() for match in re.finditer(r"\S+", sentence.text)]
+                # what lies between two words goes with the first
+                sums = [
+                    values[a:b].sum()
+                    for a, b in zip([a for a, _ in words], [*(a for a, _ in words[1:]), None], strict=True)
+                ]
+                mean = sum(sums) / len(sums)
+                runs = {
+                    (words[i][0], words[j][1]): sum(sums[i : j + 1]) - mean * (j + 1 - i)
+                    for i in range(len(words))
+                    for j in range(i, len(words))
+                }
+                span = item.start - sentence.start, item.end - sentence.start
+                assert runs[span] == pytest.approx(max(runs.values()))
+                shown += 1
+    assert shown >= 3
 
 
 def test_memory_stays_flat(detector: Detector) -> None:
@@ -270,16 +347,28 @@ def test_unknown_model_says_what_was_looked_for_and_where() -> None:
     with pytest.raises(ModelError) as caught:
         Detector.from_pretrained("nonsense")
     assert "'nonsense'" in str(caught.value)
-    assert str(ROOT / "models" / "nonsense") in str(caught.value)
-    with pytest.raises(ModelError, match="fpr_5"):
+    places = (ROOT / "mtdetect" / "models" / "nonsense", ROOT / "models" / "nonsense")
+    assert str(caught.value).endswith(f"no config.json in nonsense, {places[0]}, {places[1]}")
+    with pytest.raises(ModelError, match=r"no operating point 'fpr_2'; this model has fpr_0\.1, fpr_1, fpr_5"):
         Detector.from_pretrained("fast", point="fpr_2")
 
 
 def test_text_must_be_text(detector: Detector) -> None:
     with pytest.raises(TypeError, match="NoneType"):
         detector.score(None)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="one str"):
+    with pytest.raises(TypeError, match="texts is one str, not an iterable of them"):
         list(detector.score_many("Rain fell on Oslo."))
+
+
+def test_the_default_is_the_fast_model(detector: Detector) -> None:
+    default = Detector.from_pretrained()
+    assert (
+        default.score(CLEAN) == detector.score(CLEAN) == Detector.from_pretrained(model_folder("fast-v4")).score(CLEAN)
+    )
+    other = Detector.from_pretrained(point="fpr_5", ignore=["report_formula", "case_anomaly"])
+    assert other.score(CLEAN).signature == (
+        default.score(CLEAN).signature.replace("op:fpr_1", "op:fpr_5") + "|ignore:case_anomaly,report_formula"
+    )
 
 
 def test_nothing_heavy_is_imported() -> None:
