@@ -254,6 +254,21 @@ def test_what_cannot_be_judged_says_why(detector: Detector, text: str, reason: s
     assert article.quality is None and article.mt_score is None
     assert article.machine_translated is None
     assert article.reason == reason
+    assert article.text == text
+    assert bool(article.sentences) == reason.startswith("too short")
+
+
+def test_sentences_without_words_are_none(detector: Detector) -> None:
+    article = detector.score_sentences(["", " "])
+    assert (article.reason, article.sentences, article.text) == ("no sentences", (), "\n ")
+
+
+def test_25_words_are_enough(detector: Detector) -> None:
+    words = CLEAN.split()
+    assert detector.score(" ".join(words[:25])).reason is None
+    assert detector.score(" ".join(words[:24])).reason == "too short: 24 words, 25 needed"
+    residue = detector.score("Leave a Reply\n\n" + " ".join(words[:24]) + "\n\nSource link")
+    assert residue.reason == "too short: 24 words, 25 needed" and len(residue.residue) == 2
 
 
 def test_short_text_still_gets_sentences(detector: Detector) -> None:
@@ -354,8 +369,10 @@ def test_unknown_model_says_what_was_looked_for_and_where() -> None:
 
 
 def test_text_must_be_text(detector: Detector) -> None:
-    with pytest.raises(TypeError, match="NoneType"):
+    with pytest.raises(TypeError, match="text is NoneType, not str"):
         detector.score(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="text is int, not str"):
+        list(detector.score_many([CLEAN, 5]))  # type: ignore[list-item]
     with pytest.raises(TypeError, match="texts is one str, not an iterable of them"):
         list(detector.score_many("Rain fell on Oslo."))
 
