@@ -78,7 +78,12 @@ def test_boundary_f1_on_the_gold_passages() -> None:
         ["“Why?”", "Rain fell."],
         ["“Why?!” Smith asked.", "“Go.”", "Smith asked why."],
         ["The man said “Why?” Smith asked.", "Then “Why?”", "The mayor said no."],
-        ["He spoke of … “great” plans and of ... “small” ones.", "It ends...", "“Great” it was…", "“Then” is now."],
+        [
+            "He spoke of … “great” plans, of … “eBay” and of ... “small” ones.",
+            "It ends...",
+            "“Great” it was…",
+            "“Then” is now.",
+        ],
         ["The law (U.S.) Congress passed it.", "The law [U.S.] Congress passed it."],
         ["He met (Mr. Smith) and “Dr. Jones” there."],
         ["It joined NATO.", "Poland came later.", "He runs example.org.", "Poland is next."],
