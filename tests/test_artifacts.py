@@ -214,6 +214,13 @@ def test_many_names_stay_cheap() -> None:
     assert seconds(find_artifacts, names[:200_000]) < 1
 
 
+def test_of_many_spellings_a_few_are_shown() -> None:
+    names = [f"B{a}m{b}l{c}r Marsh" for a in "aeiou" for b in "aeiou" for c in "aeiou"]
+    found = find_artifacts("They met " + " and ".join(names) + " there.")
+    assert {item.category for item in found} == {"entity_inconsistent"}
+    assert len({(item.start, item.end) for item in found}) == 4
+
+
 def test_speed_on_articles() -> None:
     """A floor far below what was measured, to catch a pattern that lost its literal anchor."""
     data = DATA / "articles_dev.parquet"
