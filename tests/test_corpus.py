@@ -307,16 +307,30 @@ def test_what_may_not_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
 def test_wrong_inputs_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file or folder: .*nowhere"):
         read_records([tmp_path / "nowhere"])
-    with pytest.raises(InputError, match="- is named twice"):
+    with pytest.raises(InputError, match=r"^standard input can be read only once, but - is named twice$"):
         read_records(["-", "-"])
     for options in ({"text_field": ""}, {"id_field": ""}):
-        with pytest.raises(InputError, match="the name of a field is empty"):
+        with pytest.raises(InputError, match=r"^the name of a field is empty$"):
             read_records([tmp_path], **options)
+    with pytest.raises(InputError, match=r"^'a\\n' can't be the name of a field$"):
+        read_records([tmp_path], text_field="a\n")
+
+
+def test_one_path_needs_no_list(tmp_path: Path) -> None:
+    records = read(tmp_path / "a.jsonl", JSONL)
+    assert list(read_records(tmp_path / "a.jsonl")) == list(read_records(str(tmp_path / "a.jsonl"))) == records
+
+
+def test_texts_over_the_limit_are_errors(tmp_path: Path) -> None:
+    (record,) = read(tmp_path / "a.txt", b"word", max_chars=4)
+    assert (record.text, record.error) == ("word", None)
+    (record,) = read(tmp_path / "a.txt", b"word", max_chars=3)
+    assert (record.text, record.error) == (None, "too long: 4 characters, at most 3")
 
 
 def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(InputError, match="standard input is closed"):
+    with pytest.raises(InputError, match=r"^standard input is closed$"):
         read_records(["-"])
 
 
@@ -425,6 +439,8 @@ def test_ids(tmp_path: Path) -> None:
     records = read(path, data, id_field="url")
     assert [record.id for record in records[:2]] == ["u", f"{path}:3"]
     assert records[1].warnings == ("no id in field 'url'",)
+    (record,) = read(path, b'{"n": 1}', id_field="url")
+    assert (record.error, record.warnings) == ("no text: the fields are n", ("no id in field 'url'",))
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet"])
@@ -581,6 +597,7 @@ def test_a_file_that_is_open_gives_records_as_they_stand() -> None:
     assert (opened.kind, opened.compression) == ("parquet", "")
     records = list(opened.records())
     assert [(record.id, record.url) for record in records] == [(row["id"], row["url"]) for row in rows]
+    assert {record.text for record in records} == {"Article."}
     assert set(records[0].fields) == {"id", "url"}
     stood = [record.row[0].slice(record.row[1], 1).to_pylist()[0] for record in records if record.row]
     assert stood == rows
@@ -640,6 +657,14 @@ def test_web_archives_give_their_pages(tmp_path: Path) -> None:
     assert (cut.id, cut.error) == (f"{path}:1", "truncated after record 0")
     (large,) = read(path, members[1], max_bytes=200)
     assert (large.text, large.error) == (None, "too large: more than 200 bytes")
+    packed = HTTP.replace(b"charset=utf-8", b"charset=utf-8\r\nContent-Encoding: gzip", 1).partition(b"\r\n\r\n")[0]
+    packed += b"\r\n\r\n" + gzip.compress(PAGE.replace("</body>", " " * 100_000 + "</body>").encode())
+    for timeout in (None, 60):
+        member = archived("response", "https://example.org/1", packed)
+        (record,) = read(path, member, max_bytes=200_000, timeout=timeout)
+        assert record.text == first.text
+        (record,) = read(path, member, max_bytes=50_000, timeout=timeout)
+        assert (record.text, record.error) == (None, "too large: more than 50000 bytes")
 
 
 @pytest.mark.parametrize("pack", [".gz", ".zst"])
@@ -710,3 +735,4 @@ def test_a_missing_package_is_named(
     (record,) = read(tmp_path / name, data)
     assert str(record.error).endswith(f": pip install 'mtdetect[{extra}]'")
     assert record.text is record.raw is None
+    assert record.source == str(tmp_path / name) and record.id in (record.source, "https://example.org/")

@@ -42,6 +42,7 @@ def test_reader_stops_a_page_that_takes_too_long(folder: Path) -> None:
     errors = [record.error for record in records]
     assert errors == [None, "took more than 3 seconds", None, f"too long: {len(PROSE * 30)} characters, at most 2000"]
     assert [record.text is None for record in records] == [False, True, False, True]
+    assert records[1].raw is None
     assert records[0].title == "Bridge to close"
 
 
