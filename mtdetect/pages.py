@@ -125,6 +125,9 @@ def read_warc_page(record: bytes, max_bytes: int) -> Page:
         from warcio.recordloader import ArcWarcRecordLoader
     except ImportError as error:
         raise ReadError("reading WARC needs warcio: pip install 'mtdetect[warc]'") from error
+    # warcio takes the HTTP header off a response only if that has an address
+    version, _, rest = record.partition(b"\n")
+    record = version + b"\nWARC-Target-URI: http:\r\n" + rest
     try:
         loaded = ArcWarcRecordLoader(verify_http=False, arc2warc=False).parse_record_stream(io.BytesIO(record))
         data = loaded.content_stream().read(max_bytes + 1)

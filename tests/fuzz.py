@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -194,22 +193,19 @@ def main(name: str, runs: str = "-1", seconds: str = "60") -> None:
     def one(data: bytes) -> None:
         target(atheris.FuzzedDataProvider(data))
 
-    folder = tempfile.mkdtemp()
-    try:
-        found = orjson.loads(Path(__file__).with_name("fuzz_corpus.json").read_bytes())
-        for number, data in enumerate(found[name]):
-            Path(folder, str(number)).write_bytes(base64.b64decode(data))
-        options = [
-            f"-runs={runs}",
-            f"-max_total_time={seconds}",
-            "-timeout=20",
-            "-rss_limit_mb=8192",  # atheris keeps some 3 kB of each execution
-            "-print_final_stats=1",
-        ]
-        atheris.Setup([sys.argv[0], *options, "-max_len=4096", "-seed=1", folder], one)
-        atheris.Fuzz()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = tempfile.mkdtemp()  # atheris ends the process: nobody is there to remove it
+    found = orjson.loads(Path(__file__).with_name("fuzz_corpus.json").read_bytes())
+    for number, content in enumerate(found[name]):
+        Path(folder, str(number)).write_bytes(base64.b64decode(content))
+    options = [
+        f"-runs={runs}",
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=8192",  # atheris keeps some 3 kB of each execution
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], *options, "-max_len=4096", "-seed=1", folder], one)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -256,6 +257,21 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pack: s
 
 
 NO_FILE = "cannot open: not a file; links to folders are not followed"
+
+
+def test_folders_too_deep_to_be_opened_cost_one_record(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("Rain fell.", "utf-8")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(17):  # of 250 letters: the path has more than 4,096
+        os.mkdir("a" * 250, dir_fd=here)
+        below = os.open("a" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("c.txt", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    good, bad = sorted(read_records([tmp_path]), key=lambda record: record.text is None)
+    assert good.text == "Rain fell." and bad.error == "cannot open: File name too long"
+    shutil.rmtree(tmp_path / ("a" * 250))
 
 
 def test_folders_are_read_in_order_and_nothing_is_skipped_silently(tmp_path: Path) -> None:
@@ -621,6 +637,15 @@ def archived(kind: str, url: str, content: bytes, media: str = "application/http
 
 
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + PAGE.encode()
+
+
+@pytest.mark.parametrize("address", [b"WARC-Target-URI: \r\n", b"", b"WARC-Target-URI: <https://example.org/>\r\n"])
+def test_a_response_without_an_address_is_a_page_all_the_same(address: bytes) -> None:
+    pytest.importorskip("warcio", reason="needs the extra `warc`")
+    head = b"WARC-Type: response\r\n" + address + b"Content-Type: application/http; msgtype=response\r\n"
+    archive = b"WARC/1.0\r\n%bContent-Length: %d\r\n\r\n%b\r\n\r\n" % (head, len(HTTP), HTTP)
+    (record,) = map(extracted, Opened(io.BytesIO(archive), "a.warc").records())
+    assert (record.text, record.error) == ("\n\n".join(PARAGRAPHS), None)
 
 
 def test_web_archives_give_their_pages(tmp_path: Path) -> None:
