@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,16 +26,18 @@ class Child:
     ----------
     work : callable
         Gives the answer; it can be pickled.
+    prepare : callable, optional
+        Does beforehand, once, what is not to count as the time of an answer; it can be pickled.
     """
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
+    def __init__(self, work: Callable[[Any], Any], prepare: Callable[[], Any] | None = None) -> None:
         # spawned, not forked: libraries that have threads may hang in a fork
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         # the work goes by our own pipe, in `begin`: `start` holds both ends of its pipe, and would wait for ever if the
         # process died before it had read something large
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._work = work
+        self._orders = work, prepare
         with _STARTING:
             before = {name: os.environ.get(name) for name in _THREADS}
             os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -57,7 +60,7 @@ class Child:
             If it died before.
         """
         if not self._ready:
-            self._send(self._work)
+            self._send(self._orders)
             self._connection.recv()
             self._ready = True
 
@@ -108,10 +111,12 @@ class Stoppable:
         Gives the answer; it can be pickled.
     timeout : float
         Seconds that an answer may take.
+    prepare : callable, optional
+        As for `Child`.
     """
 
-    def __init__(self, work: Callable[[Any], Any], timeout: float) -> None:
-        self._work, self._timeout = work, timeout
+    def __init__(self, work: Callable[[Any], Any], timeout: float, prepare: Callable[[], Any] | None = None) -> None:
+        self._start, self._timeout = partial(Child, work, prepare), timeout
         self._child: Child | None = None
 
     def __enter__(self) -> Stoppable:
@@ -124,7 +129,7 @@ class Stoppable:
 
     def ask(self, question: Any) -> tuple[Any, str | None]:
         """Return the answer and None, or None and why there is no answer."""
-        self._child = self._child or Child(self._work)
+        self._child = self._child or self._start()
         try:
             return self._child.ask(question, self._timeout), None
         except (EOFError, OSError) as error:
@@ -151,7 +156,9 @@ def _serve(connection: Connection) -> None:
     """Answer until the other process ends, in whatever way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the other process to decide
     with suppress(EOFError, OSError):
-        work = connection.recv()
+        work, prepare = connection.recv()
+        if prepare is not None:
+            prepare()
         connection.send(None)
         while True:
             connection.send(work(connection.recv()))

@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 import orjson
 
 from mtdetect.child import Stoppable
-from mtdetect.pages import decode, read_page, read_warc_page, sniff
+from mtdetect.pages import decode, extractor, read_page, read_warc_page, sniff
 from mtdetect.streams import CHUNK, ReadError, Rewound, decompressed, one_line
 from mtdetect.warc import warc_records
 
@@ -170,12 +170,13 @@ def _limited(
     records: Iterable[Record], max_bytes: int, max_chars: int | None, timeout: float | None
 ) -> Iterator[Record]:
     """Extract the articles within limits."""
-    with nullcontext() if timeout is None else Stoppable(partial(extracted, max_bytes=max_bytes), timeout) as process:
+    extract = partial(extracted, max_bytes=max_bytes)
+    with nullcontext() if timeout is None else Stoppable(extract, timeout, extractor) as process:
         for record in records:
             if not record.is_article:
                 continue
             if process is None or record.raw is None or record.text is not None or record.error is not None:
-                record = extracted(record, max_bytes)
+                record = extract(record)
             else:
                 answer, error = process.ask(record)
                 record = replace(record, raw=None, error=error) if error else answer

@@ -11,7 +11,7 @@ from typing import Any
 
 from mtdetect.streams import ReadError, one_line
 
-__all__ = ["Page", "decode", "read_page", "read_warc_page", "sniff"]
+__all__ = ["Page", "decode", "extractor", "read_page", "read_warc_page", "sniff"]
 
 _LINES = (".jsonl", ".ndjson")
 _ARCHIVES = (".warc", ".wet")
@@ -174,7 +174,7 @@ def _looks_binary(text: str) -> bool:
 def _from_html(html: str, encoding: str, warnings: tuple[str, ...]) -> Page:
     if (tags := html.count("<")) > _MOST_TAGS:
         return Page(None, f"too many tags: {tags}, at most {_MOST_TAGS}", encoding, warnings)
-    trafilatura = _trafilatura()
+    trafilatura = extractor()
     # Residue of the page (buttons, teasers, comments, tables) reads like garbled prose, so precision goes
     # before recall. The thorough search for a date is slow, and the date is not used.
     try:
@@ -199,7 +199,8 @@ def _from_html(html: str, encoding: str, warnings: tuple[str, ...]) -> Page:
 
 
 @cache
-def _trafilatura() -> Any:
+def extractor() -> Any:
+    """Return the library that extracts articles; to import it takes half a second."""
     # Without a handler, Python prints the warnings of a library to standard error.
     for name in ("trafilatura", "htmldate", "courlan", "justext"):
         logging.getLogger(name).addHandler(logging.NullHandler())

@@ -20,6 +20,7 @@ import orjson
 from mtdetect.child import DIED, Child
 from mtdetect.corpus import InputError, Record, extracted, too_long
 from mtdetect.detector import Detector
+from mtdetect.pages import extractor
 from mtdetect.streams import one_line
 
 __all__ = ["Journal", "Scored", "Scorer", "chunked"]
@@ -256,7 +257,7 @@ class Scorer:
         for attempt in range(_STARTS):
             try:
                 if me not in self._children:
-                    self._children[me] = Child(self._work)
+                    self._children[me] = Child(self._work, None if self.timeout is None else extractor)
                 return self._children[me].begin()
             except (EOFError, OSError) as error:
                 self._forget()

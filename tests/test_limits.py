@@ -58,6 +58,17 @@ def test_filter_stops_a_page_that_takes_too_long(
     assert [row["reason"].split(":")[0] for row in rows] == ["took more than 3 seconds", "too long"]
 
 
+def test_what_takes_time_to_import_is_not_held_against_the_first_page(detector: Detector, tmp_path: Path) -> None:
+    code = "import time; start = time.perf_counter(); import trafilatura; print(time.perf_counter() - start)"
+    took = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    (tmp_path / "1.html").write_text(GOOD, "utf-8")
+    (record,) = read_records([tmp_path], timeout=took / 2)
+    assert record.error is None
+    rule = Rule(min_quality=10)
+    manifest = filter_corpus([tmp_path / "1.html"], tmp_path / "out", rule, detector, timeout=took / 2)
+    assert manifest["n_kept"] == 1
+
+
 def test_reader_refuses_a_page_of_too_many_tags() -> None:
     page = read_page(f"<html><body>{'<p>a' * 2_000_000}<p>{PROSE}</p></body></html>".encode(), html=True)
     assert (page.text, page.error) == (None, "too many tags: 2000006, at most 100000")
