@@ -75,10 +75,15 @@ def test_the_output_does_not_depend_on_the_workers(
     assert snapshot(tmp_path / "out") == expected
 
 
+def heed_interrupts() -> None:
+    """Undo what shells do to what they start with "&", these tests perhaps: ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def running(tmp_path: Path, corpus: Path) -> Iterator[subprocess.Popen[bytes]]:
     call = command(corpus, "-o", tmp_path / "out", "--min-quality", 50, "--rejects", "--workers", 2)
-    process = subprocess.Popen(call, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(call, stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts)
     until(lambda: len(scoring(process.pid)) == 2 or process.poll() is not None)
     until(lambda: any((tmp_path / "out" / ".work").glob("*.journal")) or process.poll() is not None)
     assert process.poll() is None
