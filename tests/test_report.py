@@ -37,7 +37,7 @@ TAGS = set(
 )
 ATTRIBUTES = set(
     "class id href lang charset content name scope role aria-label aria-hidden aria-describedby http-equiv viewbox"
-    " preserveaspectratio d pathlength stroke-dasharray x y x1 y1 x2 y2 width height text-anchor".split()
+    " title preserveaspectratio d pathlength stroke-dasharray x y x1 y1 x2 y2 width height text-anchor".split()
 )
 
 
@@ -146,6 +146,17 @@ def test_nothing_becomes_active_in_an_article(detector: Detector, place: str) ->
         page.encode()
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
         assert "<script" not in page
+
+
+def test_encoding_damage_is_marked_where_it_stands(detector: Detector) -> None:
+    text = "The mayor wouldnâ€™t resign over the cafÃ©. It rained. " * 6
+    tree = inactive(article_page(detector.score(text), name="a"))
+    marked = tree.find_class("damage")
+    assert [mark.text_content() for mark in marked] == ["â€™", "Ã©"] * 6
+    assert marked[0].get("title") == "a mistaken encoding: “’” was meant"
+    (body,) = tree.find_class("text")
+    assert body.text_content().strip() == text.strip()
+    assert "12 places, judged as they were meant" in tree.text_content()
 
 
 def hostile_rows() -> Iterator[dict[str, Any]]:
