@@ -163,7 +163,7 @@ class FastClassifier:
                 arrays = {name: stored[name] for name in stored.files}
         except ModelError:
             raise
-        except (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile, its ways to pack and numpy each raise their own
             raise ModelError(f"{folder / 'weights.npz'} is damaged: {error}") from error
         if {name: array.dtype for name, array in arrays.items()} != _ARRAYS:
             raise ModelError(f"{folder / 'weights.npz'} does not hold the arrays {', '.join(_ARRAYS)}")
