@@ -123,6 +123,9 @@ class Stoppable:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
@@ -133,7 +136,7 @@ class Stoppable:
         try:
             return self._child.ask(question, self._timeout), None
         except (EOFError, OSError) as error:
-            self.__exit__()
+            self._stop()
             return None, str(error) if isinstance(error, TimeoutError) else DIED
 
 

@@ -17,6 +17,7 @@ _SUSPECT = re.compile("[\x80-\x84\x86-\x9f\xc2-\u1fff\ufffd]")
 _LOST = "\ufffd+"
 _UNDECODED = "[\x80-\x84\x86-\x9f]"  # \x85 ends a line, too
 _SHORT_FORM = re.compile(r"(?:s|t|d|m|re|ve|ll)\b")
+_SHORT = 40  # characters
 _UNSEEN = "\u2060"  # a word joiner: no rule, sentence or feature sees it
 
 
@@ -49,7 +50,8 @@ def mended(text: str) -> tuple[str, tuple[Evidence, ...], Edits | None]:
     for match in _damaged().finditer(text):
         start, end = match.span()
         if match["utf8"]:
-            intended = _decoded(match[0])
+            # what is long is hardly met again, and would stay in the memory
+            intended = (_decoded if end - start <= _SHORT else _decoded.__wrapped__)(match[0])
             if intended == match[0]:
                 continue
         elif match["lost"]:
@@ -57,7 +59,7 @@ def mended(text: str) -> tuple[str, tuple[Evidence, ...], Edits | None]:
             intended = "’" if short else _UNSEEN
         else:
             intended = _windows(match[0])
-        shown = "a space" if intended.isspace() else f"“{intended}”"
+        shown = "a space" if intended.isspace() else f"“{intended[:_SHORT]}”"
         known = shown.isprintable() and not match["lost"]
         message = f"a mistaken encoding: {shown} was meant" if known else "a mistaken encoding: a character was lost"
         parts += [text[done:start], intended]

@@ -30,7 +30,7 @@ _CHARSET = re.compile(
     re.IGNORECASE,
 )
 _HTTP_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
-# The extraction takes quadratic time in the tags: so many take it 20 seconds. Long pages of news have a tenth of that.
+# The extraction takes quadratic time in some tags: 99,000 paragraphs of a letter take it 23 seconds.
 _MOST_TAGS = 100_000
 
 

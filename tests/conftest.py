@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import socket
 import struct
 import sys
@@ -27,6 +26,8 @@ _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
 def pytest_configure() -> None:
     """Move the tests and all that they start into a network that ends at this machine; on Linux, and for root only."""
     if sys.platform == "linux" and ctypes.CDLL(None).unshare(_NEW_NETWORK) == 0:
+        import fcntl  # not everywhere
+
         with socket.socket() as any_socket:
             fcntl.ioctl(any_socket, _SET_FLAGS, _UP)
 

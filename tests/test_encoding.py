@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,3 +123,14 @@ def test_time_is_linear(unit: str) -> None:
 
 def test_distinct_damage_takes_no_longer() -> None:
     assert_linear(mended, " ".join(as_latin(chr(code)) for code in range(0xC0, 0x2000)))
+
+
+def test_long_damage_is_not_kept() -> None:
+    """A run of damage may be as long as the article; what is seen once more is short."""
+    tracemalloc.start()
+    try:
+        for number in range(30):
+            assert len(mended("The caf" + "Ã©" * (100_000 + number))[1][0].message) < 100
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
