@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtdetect.accurate import AccurateClassifier
 from mtdetect.classifier import (
     FastClassifier,
     article_features,
@@ -20,7 +21,7 @@ from mtdetect.classifier import (
 from mtdetect.data import Pair, read_rows, rule_columns, rule_matrix, sentences_of
 from mtdetect.features import extract
 
-__all__ = ["FPR", "calibrate", "raw_scores"]
+__all__ = ["FPR", "calibrate", "fit_logistic", "raw_scores"]
 
 FPR = {"fpr_0.1": 0.001, "fpr_1": 0.01, "fpr_5": 0.05}
 _CHUNK = 4000
@@ -32,21 +33,28 @@ _BELOW_50 = {"human": 0.004, "ht": 0.05}  # share of articles of any source whos
 F64 = NDArray[np.float64]
 
 
-def raw_scores(model: FastClassifier, split: Sequence[Sequence[str]]) -> tuple[F64, NDArray[np.bool_]]:
+Classifier = FastClassifier | AccurateClassifier
+
+
+def raw_scores(model: Classifier, split: Sequence[Sequence[str]]) -> tuple[F64, NDArray[np.bool_]]:
     """Return the heads' outputs and the sentences' weights (5, n_sentences), and rule hits (n_sentences, n_rules)."""
+    linear = model.fast if isinstance(model, AccurateClassifier) else model
     hits = rule_matrix(split)
     sentences = [sentence for part in split for sentence in part]
     parts = []
     for i in range(0, len(sentences), _CHUNK):
         chunk = sentences[i : i + _CHUNK]
         grams = extract(chunk)
-        parts.append(np.vstack([model.logits(grams, hits[i : i + _CHUNK]), sentence_weights(chunk, grams.n_tokens)]))
+        logits = linear.logits(grams, hits[i : i + _CHUNK])
+        parts.append(np.vstack([logits, sentence_weights(chunk, grams.n_tokens)]))
     z = np.concatenate(parts, axis=1)
+    if isinstance(model, AccurateClassifier):
+        z[:-1], _ = model.join(z[:-1], split)
     z[-1] *= np.concatenate([said_first(part) for part in split])
     return z, hits
 
 
-def _fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int]) -> tuple[float, F64]:
+def fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int]) -> tuple[float, F64]:
     """Return intercept and coefficients of a logistic regression, each coefficient with the given sign or 0."""
     from scipy.optimize import minimize
 
@@ -67,11 +75,11 @@ def _fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int])
 
 
 def calibrate(
-    model: FastClassifier,
+    model: Classifier,
     data: Path,
     keeps: Callable[[dict[str, Any]], bool],
     clean: Sequence[str],
-    unseen: tuple[FastClassifier, Sequence[Pair]],
+    unseen: tuple[Classifier, Sequence[Pair]],
     rng: np.random.Generator,
     log: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -79,7 +87,7 @@ def calibrate(
 
     Parameters
     ----------
-    model : FastClassifier
+    model : FastClassifier or AccurateClassifier
         Trained, not calibrated.
     data : Path
         Folder with ``articles_dev`` and ``judgements_dev``.
@@ -87,7 +95,7 @@ def calibrate(
         Which of the articles to look at.
     clean : sequence of str
         Human articles that the model has not seen, to mix judged sentences into.
-    unseen : (FastClassifier, sequence of Pair)
+    unseen : (classifier, sequence of Pair)
         Round trips of a kind, and the model as it is without having seen that kind.
     rng : numpy.random.Generator
         For the mixtures.
@@ -139,7 +147,7 @@ def calibrate(
     for level, features in by_level.items():
         who = owner if level == "sentence" else np.arange(len(sizes))
         use = weight[who] > 0
-        intercept, slopes = _fit_logistic(
+        intercept, slopes = fit_logistic(
             features[use], machine[who][use] * 1.0, weight[who][use], [1] * features.shape[1]
         )
         mt[level] = {"intercept": intercept, "weights": slopes.tolist()}
@@ -181,10 +189,10 @@ def _highest(samples: Sequence[F64], share: float) -> float:
 
 
 def _fit_quality(
-    model: FastClassifier,
+    model: Classifier,
     data: Path,
     clean: Sequence[str],
-    unseen: tuple[FastClassifier, Sequence[Pair]],
+    unseen: tuple[Classifier, Sequence[Pair]],
     by_people: tuple[F64, NDArray[np.bool_], NDArray[np.int64]],
     usual: float,
     rng: np.random.Generator,
@@ -197,7 +205,7 @@ def _fit_quality(
     judged = [row for row in read_rows(data, "judgements_dev") if row["kind"] == "mlqe-da"]
     judgement = np.array([row["score_raw"] for row in judged]) / 100
     z, hits = raw_scores(model, [[row["text"]] for row in judged])
-    intercept, slope = _fit_logistic(z[2][:, None], judgement, np.ones(len(judged)), [1])
+    intercept, slope = fit_logistic(z[2][:, None], judgement, np.ones(len(judged)), [1])
     sentence = {"intercept": intercept, "slope": float(slope[0])}
     bad = _table(z, hits, sentence)[judgement < 0.5]
     trips = _table(*raw_scores(naive, [pair.machine for pair in pairs]), sentence) if pairs else bad
@@ -225,7 +233,7 @@ def _fit_quality(
     more = article_features(*_columns(_table(z, hits, sentence)), np.cumsum(sizes) - sizes, usual)
     target += [1.0] * len(more)
     weight = np.append(weight, np.full(len(more), _CLEAN_WEIGHT * _MIXTURES / 2 / max(len(more), 1)))
-    base, weights = _fit_logistic(np.vstack([features, more]), np.array(target), weight, [-1] * 3)
+    base, weights = fit_logistic(np.vstack([features, more]), np.array(target), weight, [-1] * 3)
     return {"sentence": sentence, "article": {"intercept": base, "weights": weights.tolist(), "usual": usual}}
 
 

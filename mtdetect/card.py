@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from mtdetect.accurate import AccurateClassifier, load_model
 from mtdetect.categories import CATEGORIES
 from mtdetect.classifier import FastClassifier
 from mtdetect.tables import KINDS, worst_rate
@@ -31,7 +32,7 @@ def lines_about(folder: Path) -> list[str]:
     ModelError
         If the model can't be loaded.
     """
-    loaded = FastClassifier.load(folder)
+    loaded = load_model(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     lines = [f"{loaded.config['name']}@{loaded.digest}, {size / 1e6:.1f} MB, in {folder}"]
     lines += ["", *_summary(folder / "README.md")]
@@ -65,7 +66,7 @@ def _summary(card: Path) -> list[str]:
     return [line for block in plain for line in textwrap.wrap(block, _WIDTH)]
 
 
-def _measured(path: Path, model: FastClassifier) -> list[str]:
+def _measured(path: Path, model: FastClassifier | AccurateClassifier) -> list[str]:
     """Return the measured rates of the operating points, in percent, of the worst source."""
     try:
         metrics: Any = orjson.loads(path.read_bytes())

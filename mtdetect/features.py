@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mtdetect.text import LOOKALIKES
 
-__all__ = ["CHAR_KINDS", "KINDS", "MAX_CHARS", "TOKEN_KINDS", "Block", "Grams", "extract", "normalised"]
+__all__ = ["CHAR_KINDS", "KINDS", "MAX_CHARS", "TOKEN_KINDS", "Block", "Grams", "aligned", "extract", "normalised"]
 
 MAX_CHARS = 2000
 """Characters of a sentence that count; what is longer is no sentence."""
@@ -190,9 +190,14 @@ def _normalise(sentences: Sequence[str]) -> tuple[Codes, I32, I32]:
 
 def normalised(sentences: Sequence[str]) -> list[str]:
     """Return the sentences as their n-grams see them."""
-    codes, _, first = _normalise([sentence[:MAX_CHARS] for sentence in sentences])
+    return [text for text, _ in aligned(sentences)]
+
+
+def aligned(sentences: Sequence[str]) -> list[tuple[str, I32]]:
+    """Return each sentence as its n-grams see it, and for each character of that the one it came from."""
+    codes, origin, first = _normalise([sentence[:MAX_CHARS] for sentence in sentences])
     text = codes.tobytes().decode("latin-1")
-    return [text[a + 1 : b - _TAIL] for a, b in pairwise(first)]
+    return [(text[a + 1 : b - _TAIL], origin[a + 1 : b - _TAIL]) for a, b in pairwise(first)]
 
 
 def _key(hashes: U64) -> U32:

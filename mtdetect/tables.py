@@ -73,6 +73,11 @@ def _spans(of: dict[str, Any]) -> list[str]:
     return lines + [f"| {name} | {' | '.join(_cell(row[kind]) for kind in kinds)} |" for name, row in of.items()]
 
 
+def _edited(of: dict[str, Any]) -> list[str]:
+    lines = _head(["sentences with edits of 30 % and more against those with 5 % at most (mlqe), by quality", "AUROC"])
+    return [*lines, f"| all pairs | {_cell(of)} |"]
+
+
 def _reliability(of: dict[str, Any]) -> list[str]:
     lines = _head(["reliability of article mt_score", "ECE", "Brier", "mean of people's articles"])
     for name, row in of.items():
@@ -165,6 +170,7 @@ _TABLES: dict[str, Callable[[Any], list[str]]] = {
     "evidence": evidence_table,
     "quality below 50": _low_quality,
     "quality against judgement": _judged,
+    "much edited": _edited,
     "spans": _spans,
     "reliability": _reliability,
     "precision by share garbled": _worth,

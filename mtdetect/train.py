@@ -33,7 +33,17 @@ from mtdetect.data import DataError, LeftOut, Pair, read_pairs, read_rows, rule_
 from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
 from mtdetect.text import split_sentences
 
-__all__ = ["NgramCounts", "digest_of", "pair_sentences", "train_fast"]
+__all__ = [
+    "NgramCounts",
+    "data_digests",
+    "digest_of",
+    "group_weights",
+    "judgement_targets",
+    "left_out_pivot",
+    "matched_rows",
+    "pair_sentences",
+    "train_fast",
+]
 
 _CHUNK = 4000
 _SYSTEMS = 4
@@ -142,7 +152,7 @@ def set_head(model: FastClassifier, head: str, weights: F64) -> None:
     model.arrays["cells"][:, column] = weights[-CELLS:] * _CELL_SCALE[head]
 
 
-def _matched_rows(articles: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
+def matched_rows(articles: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
     """Return the documents that have both a machine and a human version, some systems of each."""
     sources: dict[str, list[dict[str, Any]]] = {}
     for row in articles:
@@ -156,7 +166,7 @@ def _matched_rows(articles: list[dict[str, Any]], rng: np.random.Generator) -> l
     return kept
 
 
-def _group_weights(rows: list[dict[str, Any]], groups: I64, machine: NDArray[np.bool_]) -> F64:
+def group_weights(rows: list[dict[str, Any]], groups: I64, machine: NDArray[np.bool_]) -> F64:
     """Weigh both sides of a document alike, and documents by how near their systems are to those of today."""
     side = groups * 2 + machine
     era = [
@@ -170,7 +180,7 @@ def _group_weights(rows: list[dict[str, Any]], groups: I64, machine: NDArray[np.
     return np.array(era) / np.bincount(side)[side]
 
 
-def _judgement_targets(judged: list[dict[str, Any]], spans: list[dict[str, Any]]) -> F64:
+def judgement_targets(judged: list[dict[str, Any]], spans: list[dict[str, Any]]) -> F64:
     """Return human judgements, in standard deviations within their kind and language pair, higher is cleaner.
 
     Where a post-editor worked on the same sentence, the share of edits says the same in another way: 30 % of it.
@@ -190,7 +200,8 @@ def _standard(values: F64, kinds: I64) -> F64:
     return centred / np.sqrt(np.bincount(kinds, centred**2) / counts)[kinds]
 
 
-def _digests(data: Path) -> dict[str, str]:
+def data_digests(data: Path) -> dict[str, str]:
+    """Return the digest of each file of data that models are made from."""
     names = ("articles_train", "articles_dev", "judgements_train", "judgements_dev", "spans_train")
     files = [data / f"{name}.parquet" for name in names] + [data / "tortured_phrases.json"]
     return {file.name: digest_of(file) for file in files}
@@ -281,7 +292,7 @@ def pair_sentences(pairs: Sequence[Pair], first_group: int) -> tuple[list[str], 
     return texts, machine, groups, weights
 
 
-def _left_out(pairs: Sequence[Pair]) -> tuple[NDArray[np.bool_], list[Pair]]:
+def left_out_pivot(pairs: Sequence[Pair]) -> tuple[NDArray[np.bool_], list[Pair]]:
     """Return which round trips are those of one pivot, or a fifth if there is only one, and some of them."""
     pivots = sorted({pair.pivot for pair in pairs})
     if len(pivots) > 1:
@@ -358,7 +369,7 @@ def train_fast(
     spun_starts, spun = _spun((row["tortured"] for row in phrases), people)
     log(f"{len(spun)} tortured phrases that people never use in news")
 
-    rows = _matched_rows(articles, rng)
+    rows = matched_rows(articles, rng)
     split = [sentences_of(row) for row in rows]
     owner = np.repeat(np.arange(len(rows)), [len(part) for part in split])
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
@@ -390,14 +401,14 @@ def train_fast(
     log(f"{len(vocabulary)} n-grams")
 
     machine = np.array([row["label"] == "mt" for row in rows])
-    weight = _group_weights(rows, groups, machine)[owner]
+    weight = group_weights(rows, groups, machine)[owner]
     words = keys.matrix(model, "style", TOKEN_KINDS)
     features = sparse.hstack([words[: len(owner)], rule_matrix(split)], format="csr")
     weights = _fit_sgd(features, machine[owner], weight, seed)
     arrays["weights"][:, 0] = weights[1 : len(vocabulary) + 1]
     arrays["rules"][:, 0] = np.maximum(weights[-len(columns) :], 0)
     log("head style: trained")
-    strange, unseen = _left_out(round_trips)
+    strange, unseen = left_out_pivot(round_trips)
     # what calibration is to see is how garble looks from an engine or pivot that the model does not know
     naive = FastClassifier(model.config, {**arrays, **{name: arrays[name].copy() for name in _WEIGHTS}})
     if texts:
@@ -416,7 +427,7 @@ def train_fast(
                 set_head(target_model, head, weights)
             log(f"head {head}: trained")
 
-    target = _judgement_targets(judged, read_rows(data, "spans_train"))
+    target = judgement_targets(judged, read_rows(data, "spans_train"))
     hits = rule_matrix([text] for text in judged_texts)
     features = sparse.hstack([judged_keys.features(model, "quality"), hits], format="csr")
     with threadpool_limits(limits=1):  # sums of several threads round otherwise
@@ -435,7 +446,7 @@ def train_fast(
         "rules": columns,
         "training": {
             "seed": seed,
-            "data": _digests(data) | {path.name: digest_of(path) for path in pairs},
+            "data": data_digests(data) | {path.name: digest_of(path) for path in pairs},
             "articles": len(rows) + 2 * len(round_trips),
             "sentences": len(sentences),
         },

@@ -21,9 +21,8 @@ import atheris
 with atheris.instrument_imports(include=["mtdetect"]):
     from mtdetect import Detector
     from mtdetect.artifacts import find_artifacts
-    from mtdetect.classifier import FastClassifier, ModelError
+    from mtdetect.classifier import FastClassifier, ModelError, model_folder
     from mtdetect.corpus import Opened, extracted
-    from mtdetect.detector import model_folder
     from mtdetect.pages import read_page
     from mtdetect.report import article_page
     from mtdetect.streams import ReadError

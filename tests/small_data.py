@@ -72,6 +72,7 @@ def write(folder: Path, seed: int) -> Path:
         pairs = [sentence(rng) for _ in range(6)]
         row = {"group": f"trip{i}", "engine": "apertium", "pivot": "spa" if i % 2 else "cat"}
         garbled = [machine.replace("The ", "That ").replace("on ", "in of ") for _, machine in pairs]
+        row |= {"spans": [{"start": 0, "end": 4}], "synthetic": [{"start": 4, "end": 8, "category": "case_anomaly"}]}
         trips.append(row | {"human_sentences": [human for human, _ in pairs], "mt_sentences": garbled})
     parquet.write_table(pyarrow.Table.from_pylist(trips), folder / "pairs.parquet")
     phrases = [{"tortured": "bosom peril", "correct": "breast cancer"}, {"tortured": "in Oslo", "correct": "in Rome"}]

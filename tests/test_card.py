@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from mtdetect import Detector
-from mtdetect.detector import model_folder
+from mtdetect.classifier import model_folder
 from mtdetect.tables import matrix_table, tables
 
 ROOT = Path(__file__).parents[1]

@@ -18,10 +18,10 @@ from mtdetect.classifier import (
     ModelError,
     article_features,
     article_mt_features,
+    model_folder,
     said_first,
     sentence_weights,
 )
-from mtdetect.detector import model_folder
 from mtdetect.features import extract
 
 SENTENCES = [

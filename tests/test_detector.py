@@ -17,8 +17,7 @@ from linear import assert_linear
 
 import mtdetect
 from mtdetect import ArticleScore, Detector
-from mtdetect.classifier import ModelError
-from mtdetect.detector import model_folder
+from mtdetect.classifier import ModelError, model_folder
 
 ROOT = Path(__file__).parents[1]
 SEED_ARTICLE = ROOT.parent / "shared" / "data" / "seed_article.txt"

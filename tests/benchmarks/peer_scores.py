@@ -24,7 +24,7 @@ import pyarrow.parquet
 
 from mtdetect import Detector
 from mtdetect.data import read_pairs, read_rows, sentences_of
-from mtdetect.train import _matched_rows
+from mtdetect.train import matched_rows
 
 Articles = Sequence[Sequence[str]]
 Scores = dict[str, tuple[Any, list[Any]]]
@@ -228,7 +228,7 @@ def svm(work: Path, data: Path) -> tuple[Peer, str]:
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
-    rows = _matched_rows(read_rows(data, "articles_train"), np.random.default_rng(0))
+    rows = matched_rows(read_rows(data, "articles_train"), np.random.default_rng(0))
     documents = [(sentences_of(row), row["label"] == "mt") for row in rows]
     for pair in read_pairs(sorted(work.glob("train-*.parquet"))):
         documents += [(pair.human, False), (pair.machine, True)]

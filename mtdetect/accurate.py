@@ -1,0 +1,172 @@
+"""The `accurate` classifier: what a transformer reads in a sentence, beside the linear heads of a `fast` model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mtdetect.classifier import HEADS, FastClassifier, ModelError, model_folder, points_of
+from mtdetect.encoder import Encoder, Marks
+from mtdetect.types import OperatingPoint
+
+__all__ = ["CALIBRATED", "ENCODED", "FILES", "AccurateClassifier", "load_model", "save_config"]
+
+FILES = ("model.onnx", "model.safetensors", "tokenizer.json")
+ENCODED = {"style": 0, "roundtrip": 1, "quality": 2, "garble": 1}
+"""The head of the encoder that each linear head is joined with."""
+CALIBRATED = 0.5
+"""Share of the documents of the dev split that the calibration sees: those whose `mtdetect.data.bucket` is lower."""
+_CONFIG: dict[str, type] = {
+    "format": int,
+    "name": str,
+    "fast": str,
+    "encoder": dict,
+    "blend": dict,
+    "spans": dict,
+    "cascade": dict,
+    "mt": dict,
+    "quality": dict,
+    "operating_points": dict,
+    "training": dict,
+    "checksums": dict,
+}
+_FORMAT = 1
+_SECTION = "mtdetect"
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AccurateClassifier:
+    """An encoder and a linear model with their common calibration.
+
+    Parameters
+    ----------
+    config : dict
+        The section ``mtdetect`` of ``config.json``: calibration, operating points, provenance.
+    fast : FastClassifier
+        The linear model.
+    encoder : Encoder
+        The transformer.
+    digest : str
+        First eight hexadecimal digits of the SHA-256 of ``config.json``, which holds those of the other files and the
+        digest of the linear model.
+    """
+
+    config: dict[str, Any]
+    fast: FastClassifier
+    encoder: Encoder
+    digest: str = "unsaved"
+
+    @classmethod
+    def load(cls, folder: Path) -> AccurateClassifier:
+        """Read a model folder; nothing in it is ever executed.
+
+        Raises
+        ------
+        ModelError
+            If a file is missing, a link, damaged, of another format, or does not match its checksum, or if the linear
+            model is not at hand.
+        """
+        described = _bytes(folder / "config.json")
+        try:
+            config = orjson.loads(described)[_SECTION]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise ModelError(f"{folder / 'config.json'} is not the configuration of a model: {error}") from error
+        if (
+            not isinstance(config, dict)
+            or config.get("format") != _FORMAT
+            or set(config) != set(_CONFIG)
+            or not all(isinstance(config[name], kind) for name, kind in _CONFIG.items())
+        ):
+            raise ModelError(f"{folder / 'config.json'} is not that of an accurate model, format {_FORMAT}")
+        for name in FILES:
+            if config["checksums"].get(name) != hashlib.sha256(_bytes(folder / name)).hexdigest():
+                raise ModelError(f"{folder / name} does not match its checksum in config.json")
+        name, _, digest = config["fast"].partition("@")
+        fast = FastClassifier.load(model_folder(name))
+        if fast.digest != digest:
+            raise ModelError(f"{folder} goes with the linear model {config['fast']}: this one is {name}@{fast.digest}")
+        return cls(config, fast, Encoder(folder, **config["encoder"]), hashlib.sha256(described).hexdigest()[:8])
+
+    @cached_property
+    def points(self) -> dict[str, OperatingPoint]:
+        """Operating points by name, strictest first."""
+        return points_of(self.config)
+
+    def join(self, z: F64, articles: Sequence[Sequence[str]]) -> tuple[F64, list[Marks]]:
+        """Join what the linear heads say with what the encoder reads.
+
+        Parameters
+        ----------
+        z : ndarray of shape (4, n_sentences)
+            From `FastClassifier.logits`.
+        articles : sequence of sequence of str
+            The same sentences, by article.
+
+        Returns
+        -------
+        ndarray of shape (4, n_sentences)
+            As from `FastClassifier.logits`.
+        list of Marks
+            What the encoder says of the tokens of each sentence.
+        """
+        read, marks = self.encoder.read(articles)
+        return blended(self.config["blend"], z, read), marks
+
+
+def blended(blend: dict[str, list[float]], z: F64, read: F64) -> F64:
+    """Return the sum of a constant, a linear head and one of the encoder for each of `HEADS`."""
+    rows = []
+    for row, head in zip(z, HEADS, strict=True):
+        constant, linear, encoded = blend[head]
+        rows.append(constant + linear * row + encoded * read[ENCODED[head]])
+    return np.array(rows)
+
+
+def _bytes(path: Path) -> bytes:
+    if path.is_symlink():
+        raise ModelError(f"{path} is a link: a model folder holds its files itself")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model in {path.parent}: {error.strerror}: {error.filename}") from error
+
+
+def save_config(folder: Path, config: dict[str, Any], checkpoint: dict[str, Any]) -> AccurateClassifier:
+    """Write ``config.json`` beside the other files; return the classifier as it will be loaded.
+
+    Parameters
+    ----------
+    folder : Path
+        With `FILES`.
+    config : dict
+        All of the section but format and checksums.
+    checkpoint : dict
+        What transformers needs to know of the checkpoint.
+    """
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    whole = checkpoint | {_SECTION: config | {"format": _FORMAT, "checksums": sums}}
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    (folder / "config.json").write_bytes(orjson.dumps(whole, option=options))
+    return AccurateClassifier.load(folder)
+
+
+def load_model(folder: Path) -> FastClassifier | AccurateClassifier:
+    """Read a model folder of either kind.
+
+    Raises
+    ------
+    ModelError
+        As for the classes.
+    """
+    kind = AccurateClassifier if (folder / FILES[0]).exists() else FastClassifier
+    return kind.load(folder)

@@ -1,0 +1,286 @@
+"""The encoder of the `accurate` model: a small transformer that reads sentences in their context, on ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtdetect.classifier import ModelError
+from mtdetect.features import aligned
+
+__all__ = [
+    "OUTPUTS",
+    "SPAN_KINDS",
+    "WINDOW",
+    "Encoder",
+    "Marks",
+    "RememberingEncoder",
+    "Window",
+    "pool",
+    "tokenised",
+    "views",
+    "windows",
+]
+
+WINDOW = 256
+"""Tokens of consecutive sentences that are read together."""
+HEADS = ("style", "garble", "quality")
+SPAN_KINDS = (
+    "unnatural_phrasing", "fragment_break", "repetition_collapse", "case_anomaly", "quote_attribution",
+    "punctuation_damage", "entity_inconsistent",
+)  # fmt: skip
+"""Categories that a garbled token can have; the first is that of those that the data do not tell apart."""
+OUTPUTS = 2 * len(HEADS) + 2 + len(SPAN_KINDS)
+"""Outputs of a token: each of `HEADS` for the mean of its sentence, each again for the last token of its sentence;
+whether it is garbled, by itself and by the token after it; and the kind of what is garbled."""
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+
+
+class Tokens(NamedTuple):
+    """The tokens of a sentence, and which of its characters each covers."""
+
+    ids: I32
+    start: I32
+    end: I32
+
+
+class Window(NamedTuple):
+    """Consecutive sentences that are read together.
+
+    Attributes
+    ----------
+    ids : ndarray of int32, shape (n_tokens,)
+        With a separator after each sentence.
+    first : ndarray of int32, shape (n_sentences + 1,)
+        Where the tokens of each sentence begin.
+    begin : int
+        Number of its first sentence.
+    """
+
+    ids: I32
+    first: I32
+    begin: int
+
+
+class Marks(NamedTuple):
+    """What the encoder says of the tokens of a sentence.
+
+    Attributes
+    ----------
+    start, end : ndarray of int32, shape (n_tokens,)
+        Characters of the sentence that each token covers.
+    garbled : ndarray of float32, shape (n_tokens,)
+        Logit; higher is more likely garbled.
+    kind : ndarray of float32, shape (n_tokens, len(SPAN_KINDS))
+        Logits of the category, should it be garbled.
+    """
+
+    start: I32
+    end: I32
+    garbled: F32
+    kind: F32
+
+
+def tokenised(tokenizer: Any, sentences: Sequence[str], *, cased: bool) -> list[Tokens]:
+    """Return the tokens of the sentences as the encoder sees them, without typography; at most `WINDOW` less one.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        That of the encoder.
+    sentences : sequence of str
+        Verbatim; the offsets refer to them.
+    cased : bool
+        Whether capitals are told from small letters.
+    """
+    texts, origins = views(sentences, cased=cased)
+    found = []
+    for origin, encoded in zip(origins, tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
+        ids = np.array(encoded.ids[: WINDOW - 1], np.int32)
+        spans = np.array(encoded.offsets[: WINDOW - 1], np.int32).reshape(-1, 2)
+        last = np.maximum(spans[:, 1] - 1, spans[:, 0])
+        if len(origin):
+            last = np.minimum(last, len(origin) - 1)
+            start, end = origin[np.minimum(spans[:, 0], len(origin) - 1)], origin[last] + 1
+        else:
+            start = end = np.zeros(len(ids), np.int32)
+        found.append(Tokens(ids, start, end))
+    return found
+
+
+def views(sentences: Sequence[str], *, cased: bool) -> tuple[list[str], list[I32]]:
+    """Return the sentences as the encoder sees them, and for each character of that the one it came from."""
+    found = aligned(sentences)
+    texts = [_cased(*view, sentence) if cased else view[0] for view, sentence in zip(found, sentences, strict=True)]
+    return texts, [origin for _, origin in found]
+
+
+def _cased(text: str, origin: I32, sentence: str) -> str:
+    # the first letter is a capital whatever the engine made of it
+    letters = [a.upper() if sentence[b].isupper() else a for a, b in zip(text, origin.tolist(), strict=True)]
+    return "".join(letters[:1]).upper() + "".join(letters[1:])
+
+
+def windows(parts: Sequence[Sequence[Tokens]], separator: int) -> Iterator[Window]:
+    """Cut articles, given as tokens of their sentences, into windows; none reaches over the end of an article."""
+    number = 0
+    for part in parts:
+        ids: list[I32] = []
+        size = 0
+        for tokens in part:
+            if ids and size + len(tokens.ids) + 1 > WINDOW:
+                yield _window(ids, number, separator)
+                ids, size = [], 0
+            ids.append(tokens.ids)
+            size += len(tokens.ids) + 1
+            number += 1
+        if ids:
+            yield _window(ids, number, separator)
+
+
+def _window(ids: list[I32], end: int, separator: int) -> Window:
+    first = np.cumsum([0, *(len(part) + 1 for part in ids)]).astype(np.int32)
+    joined = np.full(first[-1], separator, np.int32)
+    for begin, part in zip(first, ids, strict=False):
+        joined[begin : begin + len(part)] = part
+    return Window(joined, first, end - len(ids))
+
+
+def pool(outputs: F32, first: I32) -> F64:
+    """Return the outputs of the sentences of a window: an array (len(HEADS), n_sentences)."""
+    n = len(HEADS)
+    mean = np.add.reduceat(outputs[:, :n].astype(np.float64), first[:-1]) / np.diff(first)[:, None]
+    return np.asarray((mean + outputs[first[1:] - 1, n : 2 * n]).T, np.float64)
+
+
+def span_logits(outputs: F32) -> tuple[F32, F32]:
+    """Return for each token of a window whether it is garbled, and the kind of that, as logits."""
+    place = 2 * len(HEADS)
+    garbled = outputs[:, place].copy()
+    # a token that comes as a surprise speaks of the one before it, too
+    garbled[:-1] += outputs[1:, place + 1]
+    return garbled, outputs[:, place + 2 :].copy()
+
+
+class Encoder:
+    """A transformer with its heads, in one thread.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``model.onnx``, the graph; ``model.safetensors``, its weights; and ``tokenizer.json``.
+    cased : bool
+        Whether it tells capitals from small letters.
+    separator : int
+        Token between sentences.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be used, or a library is missing.
+    """
+
+    def __init__(self, folder: Path, *, cased: bool, separator: int) -> None:
+        try:
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise ModelError("this model needs: pip install 'mtdetect[accurate]'") from error
+        self.folder = folder
+        self.cased = cased
+        self.separator = separator
+        options = onnxruntime.SessionOptions()
+        # sums of several threads, and of several windows at a time, round otherwise
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._session = onnxruntime.InferenceSession(
+                folder / "model.onnx", options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # both raise their own, some of them bare
+            raise ModelError(f"cannot use the encoder in {folder}: {' '.join(str(error).split())}") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def read(self, articles: Sequence[Sequence[str]]) -> tuple[F64, list[Marks]]:
+        """Read the sentences of articles.
+
+        Parameters
+        ----------
+        articles : sequence of sequence of str
+            The sentences of each; neighbours are context.
+
+        Returns
+        -------
+        ndarray of shape (3, n_sentences)
+            For each of `HEADS`, not calibrated, those of all articles one after the other: machine against people,
+            garbled against clean (higher is worse), and predicted human judgement (higher is cleaner).
+        list of Marks
+            For each sentence.
+        """
+        flat = [sentence for article in articles for sentence in article]
+        tokens = tokenised(self._tokenizer, flat, cased=self.cased) if flat else []
+        parts, done = [], 0
+        for article in articles:
+            parts.append(tokens[done : done + len(article)])
+            done += len(article)
+        heads = np.zeros((len(HEADS), len(flat)))
+        marks: list[Marks] = []
+        for window in windows(parts, self.separator):
+            (outputs,) = self._session.run(None, {"ids": window.ids[None].astype(np.int64)})
+            n = len(window.first) - 1
+            heads[:, window.begin : window.begin + n] = pool(outputs[0], window.first)
+            garbled, kind = span_logits(outputs[0])
+            for i in range(n):
+                own = tokens[window.begin + i]
+                use = slice(window.first[i], window.first[i] + len(own.ids))
+                marks.append(Marks(own.start, own.end, garbled[use], kind[use]))
+        return heads, marks
+
+
+class RememberingEncoder(Encoder):
+    """An encoder for evaluation: it reads no article twice, and can read many beforehand, in several processes."""
+
+    def __init__(self, folder: Path, *, cased: bool, separator: int) -> None:
+        super().__init__(folder, cased=cased, separator=separator)
+        self._known: dict[tuple[str, ...], tuple[F64, list[Marks]]] = {}
+
+    def read(self, articles: Sequence[Sequence[str]]) -> tuple[F64, list[Marks]]:
+        """Read articles as an `Encoder` does."""
+        keys = [tuple(article) for article in articles]
+        for key in keys:
+            if key not in self._known:
+                self._known[key] = super().read([key])
+        found = [self._known[key] for key in keys]
+        heads = [heads for heads, _ in found]
+        return np.concatenate(heads, axis=1) if heads else np.zeros((3, 0)), [m for _, marks in found for m in marks]
+
+    def read_ahead(self, articles: Sequence[Sequence[str]], workers: int = 2) -> None:
+        """Read many articles in as many processes."""
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        keys = [key for key in dict.fromkeys(map(tuple, articles)) if key not in self._known]
+        settings = (self.folder, self.cased, self.separator)
+        with ProcessPoolExecutor(workers, get_context("spawn"), _open, settings) as pool_of_readers:
+            self._known.update(zip(keys, pool_of_readers.map(_read_one, keys, chunksize=16), strict=True))
+
+
+_reader: Encoder
+
+
+def _open(folder: Path, cased: bool, separator: int) -> None:
+    global _reader
+    _reader = Encoder(folder, cased=cased, separator=separator)
+
+
+def _read_one(article: Sequence[str]) -> tuple[F64, list[Marks]]:
+    return _reader.read([article])

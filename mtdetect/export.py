@@ -1,0 +1,95 @@
+"""From a trained encoder to the files that it is shipped in."""
+
+from __future__ import annotations
+
+import json
+import struct
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtdetect.finetune import Reader
+from mtdetect.start import Start
+
+__all__ = ["export"]
+
+HEADS = "mtdetect.heads"
+_WEIGHTS, _GRAPH = "model.safetensors", "model.onnx"
+
+
+def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
+    """Write the weights as float16, the tokenizer, and a graph for ONNX Runtime that takes its weights from the first.
+
+    The graph computes in float32. The folder loads with transformers, too.
+
+    Returns
+    -------
+    dict
+        What transformers needs to know of the checkpoint, for ``config.json``.
+    """
+    from safetensors.torch import save_file
+
+    model = model.cpu().eval()
+    with torch.no_grad():
+        # what is tested is what is shipped
+        for parameter in model.parameters():
+            parameter.copy_(parameter.half().float())
+    tensors = {name: value.half().contiguous() for name, value in model.backbone.state_dict().items()}
+    tensors |= {f"{HEADS}.{name}": value.half().contiguous() for name, value in model.heads.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / _WEIGHTS, {"format": "pt"})
+    start.tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}) + "\n")
+    _graph(model, folder)
+    described: dict[str, Any] = model.backbone.config.to_diff_dict()
+    described["architectures"] = [type(model.backbone).__name__]
+    described["dtype"] = "float16"
+    described.pop("_name_or_path", None)
+    return described
+
+
+def _graph(model: Reader, folder: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    ids = torch.zeros((1, 8), dtype=torch.long)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (ids,), folder / _GRAPH, input_names=["ids"], output_names=["outputs"], dynamo=True, verbose=False,
+            dynamic_shapes={"ids": {1: torch.export.Dim("tokens", min=2, max=4096)}},
+            external_data=False, optimize=False,
+        )  # fmt: skip
+    graph = onnx.load(folder / _GRAPH)
+    with (folder / _WEIGHTS).open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        layout = json.loads(file.read(size))
+    stored, casts = [], []
+    for initializer in graph.graph.initializer:
+        name = initializer.name
+        place = layout.get(name.removeprefix("backbone.").replace("heads.", f"{HEADS}."))
+        if place is None:
+            stored.append(initializer)
+            continue
+        begin, end = place["data_offsets"]
+        outside = TensorProto(
+            name=f"{name} stored", data_type=TensorProto.FLOAT16, dims=place["shape"],
+            data_location=TensorProto.EXTERNAL,
+        )  # fmt: skip
+        for key, value in (("location", _WEIGHTS), ("offset", 8 + size + begin), ("length", end - begin)):
+            outside.external_data.add(key=key, value=str(value))
+        stored.append(outside)
+        casts.append(helper.make_node("Cast", [outside.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.graph.node]
+    for field, values in ((graph.graph.initializer, stored), (graph.graph.node, nodes)):
+        values = list(values)
+        del field[:]
+        field.extend(values)
+    del graph.graph.value_info[:]
+    del graph.metadata_props[:]
+    for node in graph.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    (folder / _GRAPH).write_bytes(graph.SerializeToString(deterministic=True))

