@@ -10,7 +10,8 @@ import mtdetect
 MODULES = [
     *("detector", "types", "categories", "scored", "plots", "report", "corpus", "text", "residue", "pages"),
     *("filter", "summary", "roundtrip", "engines", "corrupt", "train", "tune", "evaluate", "classifier"),
-    *("intervals", "matrix", "probes", "reliability"),
+    *("accurate", "encoder", "examples", "train_accurate", "intervals"),
+    *("matrix", "probes", "reliability"),
     *("integrations", "integrations.batch", "integrations.datatrove", "integrations.spark"),
 ]
 

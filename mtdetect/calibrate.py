@@ -138,8 +138,10 @@ def calibrate(
         "cap": float(np.quantile(means[1][news], 0.9)),
         "beyond": _highest([garbled[which] for which in people.values()], 0.98),
     }
+    joined = isinstance(model, AccurateClassifier)
     by_level = {
-        "sentence": (z[0] + _ROUNDTRIP_WEIGHT * z[1])[:, None],
+        # linear heads would find what people translated garbled, if that were left to the fit
+        "sentence": z[:2].T if joined else (z[0] + _ROUNDTRIP_WEIGHT * z[1])[:, None],
         "article": article_mt_features(means[0], means[1], garbled, limits),
     }
     mt: dict[str, Any] = {}
@@ -152,8 +154,9 @@ def calibrate(
         )
         mt[level] = {"intercept": intercept, "weights": slopes.tolist()}
         probability[level] = sigmoid(intercept + (features * slopes).sum(axis=1))
-    (slope,) = mt["sentence"]["weights"]
-    mt["sentence"]["weights"] = [slope, slope * _ROUNDTRIP_WEIGHT]
+    if not joined:
+        (slope,) = mt["sentence"]["weights"]
+        mt["sentence"]["weights"] = [slope, slope * _ROUNDTRIP_WEIGHT]
     mt["article"] |= limits
     log(f"mt: {mt}")
 

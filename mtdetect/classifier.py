@@ -92,7 +92,7 @@ def model_folder(name: str | Path) -> Path:
     Parameters
     ----------
     name : str or Path
-        ``"fast"``, ``"accurate"``, the name of a shipped model such as ``"fast-v4"``, or a folder.
+        ``"fast"``, the name of a shipped model such as ``"fast-v4"``, or a folder.
 
     Raises
     ------

@@ -88,7 +88,7 @@ def _names(incomplete: str) -> list[str]:
     return [name for name in CATEGORIES if name.startswith(incomplete)]
 
 
-_Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="fast, accurate, cascade or a model folder.")]
+_Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A shipped model or a model folder.")]
 _Fpr = Annotated[
     float, typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly.")
 ]
@@ -477,6 +477,10 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="INPUT", help="Articles by people of one kind, in any form that score reads."),
     ] = None,
+    share: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, help="Share of the documents; an accurate model gets none that calibrated it."),
+    ] = 1.0,
     matrix: Annotated[
         _Matrix | None,
         typer.Option(
@@ -499,6 +503,8 @@ def evaluate(
         _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, --people INPUT")
     if matrix and data is None:
         _fail("--matrix trains models: it needs --data DIR")
+    if matrix and share < 1:
+        _fail("--matrix tests on all documents: leave out --share")
     if matrix and (people or model != "fast"):
         _fail(f"--matrix trains models of its own: leave out {'--people' if people else '--model'}")
     import orjson
@@ -529,7 +535,7 @@ def evaluate(
         texts: dict[str, list[str]] = {}
         for name, record in records:
             texts.setdefault(Path(name).stem, []).append(record.text or "")
-        metrics = measure(Detector.from_pretrained(folder), data, pairs or (), texts, _note)
+        metrics = measure(Detector.from_pretrained(folder), data, pairs or (), texts, share, _note)
         _put(_safe_lines(tables(metrics)))
     if target is not None:
         target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

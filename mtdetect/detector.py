@@ -44,7 +44,7 @@ MIN_WORDS = 25
 _BATCH_CHARS = 100_000
 _PHRASING = "unnatural_phrasing"
 _GARBLED = "words that a fluent writer would not put here"
-_WORD = re.compile(r"\S+")
+_WORD, _LETTERS = re.compile(r"\S+"), re.compile(r"\w+")
 F64 = NDArray[np.float64]
 
 
@@ -104,7 +104,7 @@ class Detector:
         self.classifier = classifier
         self._encoded = classifier if isinstance(classifier, AccurateClassifier) else None
         self._linear = classifier.fast if isinstance(classifier, AccurateClassifier) else classifier
-        self._first = first
+        self.first = first
         self.point = point
         self.ignore = ignored(ignore)
         self._points: Mapping[str, OperatingPoint] = classifier.points
@@ -120,8 +120,7 @@ class Detector:
         Parameters
         ----------
         name : str or Path
-            ``"fast"``, ``"accurate"``, a model folder, or ``"cascade"``: ``"fast"``, and ``"accurate"`` for the
-            articles that it is uncertain of.
+            ``"fast"``, or a model folder of either kind.
         point : str
             Name of the operating point: ``"fpr_0.1"``, ``"fpr_1"`` or ``"fpr_5"``.
         ignore : iterable of str
@@ -137,9 +136,6 @@ class Detector:
         classifier = load_model(model_folder(name))
         if point not in classifier.points:
             raise ModelError(f"no operating point {point!r}; this model has {', '.join(classifier.points)}")
-        if name == "cascade" and isinstance(classifier, AccurateClassifier):
-            first = cls(classifier.fast, point, ignore=ignore)
-            return cls(classifier, point, ignore=ignore, first=first)
         return cls(classifier, point, ignore=ignore)
 
     def score(self, text: str) -> ArticleScore:
@@ -204,8 +200,8 @@ class Detector:
     def _signature(self) -> str:
         config = self.classifier.config
         model = f"{config['name']}@{self.classifier.digest}"
-        if self._first:
-            model = f"cascade:{self._first.classifier.config['name']}@{self._first.classifier.digest}+{model}"
+        if self.first:
+            model = f"cascade:{self.first.classifier.config['name']}@{self.first.classifier.digest}+{model}"
         off = f"|ignore:{','.join(sorted(self.ignore))}" if self.ignore else ""
         return f"mtdetect:{__version__}|model:{model}|op:{self.point}|min_words:{MIN_WORDS}{off}"
 
@@ -247,9 +243,9 @@ class Detector:
         return draft._replace(evidence=evidence, reason=reason)
 
     def _judge(self, drafts: list[_Draft]) -> list[ArticleScore]:
-        if self._first is None:
+        if self.first is None:
             return self._judge_all(drafts)
-        found = [replace(article, signature=self._signature) for article in self._first._judge_all(drafts)]
+        found = [replace(article, signature=self._signature) for article in self.first._judge_all(drafts)]
         open_ = [i for i, article in enumerate(found) if uncertain(article, self.classifier.config["cascade"])]
         for i, article in zip(open_, self._judge_all([drafts[i] for i in open_]), strict=True):
             found[i] = article
@@ -387,16 +383,19 @@ def spans(text: str, marks: Marks, limit: float) -> list[tuple[int, int, str]]:
     """Return what is garbled in a sentence, as start, end and category of runs of whole words."""
     found: list[tuple[int, int, str]] = []
     hit = np.flatnonzero((marks.garbled >= limit) & (marks.end > marks.start))
+    if not len(hit):
+        return found
+    words = [match.span() for match in _LETTERS.finditer(text)]
+    begins, ends = [begin for begin, _ in words], [end for _, end in words]
     for run in np.split(hit, np.flatnonzero(np.diff(hit) > 1) + 1):
-        if len(run):
-            start, end = int(marks.start[run].min()), int(marks.end[run].max())
-            while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
-                start -= 1
-            while end < len(text) and text[end - 1].isalnum() and text[end].isalnum():
-                end += 1
+        # a token may begin with the space before its word, or be a part of one
+        first = bisect_right(ends, int(marks.start[run].min()))
+        last = bisect_left(begins, int(marks.end[run].max())) - 1
+        if first <= last:
+            start, end = begins[first], ends[last]
             kind = SPAN_KINDS[int(marks.kind[run].sum(axis=0).argmax())]
             if found and start <= found[-1][1]:
-                start, kind = found[-1][0], found.pop()[2]
+                start, _, kind = found.pop()
             found.append((start, end, kind))
     return found
 

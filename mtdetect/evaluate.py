@@ -184,7 +184,7 @@ def _reading_ahead(
         if row["label"] != "human" and row["sentences"]
     ]
     encoder.read_ahead([*articles, *sides, *masked, *([row["text"]] for row in singles)])
-    return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore)
+    return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore, first=detector.first)
 
 
 @dataclass(frozen=True)
@@ -389,6 +389,7 @@ def evaluate(
     data: Path | None,
     pairs: Sequence[Path] = (),
     people: Mapping[str, Sequence[str]] | None = None,
+    share: float = 1.0,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measure a detector on the dev split, and on round trips.
@@ -403,6 +404,8 @@ def evaluate(
         Round trips of clean articles that the model has not seen, from `mtdetect roundtrip`.
     people : mapping of str to sequence of str, optional
         Articles by people of other kinds, such as non-native writers, that the thresholds were not chosen on.
+    share : float
+        Of the documents, always the same; accurate models never see those that their calibration has seen.
     log : callable
         Called with a line at each step.
 
@@ -428,10 +431,11 @@ def evaluate(
     if data is not None:
         rows += [row for row in read_rows(data, "articles_dev") if row["text"] or row["sentences"]]
         judged, spans = read_rows(data, "judgements_dev"), read_rows(data, "spans_dev")
-    if isinstance(detector.classifier, AccurateClassifier):
-        # slower, and calibrated with more parameters: on the documents that the calibration has not seen
-        rows = [row for row in rows if row["label"] == "people" or bucket(row["group"]) >= CALIBRATED]
-        round_trips = [pair for pair in round_trips if bucket(pair.group) >= CALIBRATED]
+    encoded = isinstance(detector.classifier, AccurateClassifier)
+    lowest = max(1 - share, CALIBRATED if encoded else 0.0)
+    rows = [row for row in rows if row["label"] == "people" or bucket(row["group"]) >= lowest]
+    round_trips = [pair for pair in round_trips if bucket(pair.group) >= 1 - share]
+    if encoded:
         detector = _reading_ahead(detector, rows, round_trips, [*judged, *spans])
         log(f"read {len(rows)} articles and {len(round_trips)} round trips")
     trips = _Trips.score(detector, round_trips)

@@ -40,6 +40,7 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     tensors |= {f"{HEADS}.{name}": value.half().contiguous() for name, value in model.heads.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / _WEIGHTS, {"format": "pt"})
+    (folder / _WEIGHTS).chmod(0o644)  # it is written for its owner alone
     start.tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}) + "\n")
     _graph(model, folder)

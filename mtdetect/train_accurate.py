@@ -300,5 +300,6 @@ class _Look:
                 figures.append(f"{name} {auroc(machine, np.array(scores)):.3f}")
         z = [read(model, start, [[row["text"]]])[2, 0] for row in self._judged]
         truth = [row["score_raw"] for row in self._judged]
-        figures.append(f"quality {spearmanr(z, truth).statistic:.3f}")
+        rho = spearmanr(z, truth).statistic if np.ptp(z) else 0.0
+        figures.append(f"quality {rho:.3f}")
         return ", ".join(figures)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from small_data import sentence
 
 from mtdetect import Detector
-from mtdetect.accurate import FILES, AccurateClassifier
-from mtdetect.data import DataError
-from mtdetect.encoder import Encoder
+from mtdetect.accurate import CALIBRATED, FILES, AccurateClassifier
+from mtdetect.classifier import ModelError
+from mtdetect.cli import main
+from mtdetect.data import DataError, bucket, read_rows
+from mtdetect.detector import spans, uncertain
+from mtdetect.encoder import SPAN_KINDS, Encoder, Marks
 
 torch = pytest.importorskip("torch")
 for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensors"):
@@ -162,3 +171,193 @@ def test_the_graph_reads_its_weights_from_the_checkpoint(model: tuple[Path, Accu
     assert (folder / "model.onnx").stat().st_size < (folder / "model.safetensors").stat().st_size * 2
     assert (folder / "model.onnx").read_bytes().count(b"model.safetensors") >= 10
     assert isinstance(found.encoder, Encoder)
+
+
+def test_the_command_line_trains_scores_and_measures(
+    llama: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out, pairs = tmp_path / "mine-v1", str(data / "pairs.parquet")
+    train = ["train", "accurate", "--data", str(data), "--pairs", pairs, "-o", str(out), "--init", str(llama)]
+    with pytest.raises(SystemExit) as ended:
+        main([*train, "--layers", "2", "--tokens", "0.06", "--threads", "1"])
+    assert not ended.value.code
+    assert "mine-v1@" in capfd.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--model", str(out), "--data", str(data), "--pairs", pairs, "--share", "0.9"])
+    assert not ended.value.code
+    metrics = orjson.loads((out / "metrics.json").read_bytes())
+    assert "|model:mine-v1@" in metrics["signature"]
+    unseen = {row["group"] for row in read_rows(data, "articles_dev") if bucket(row["group"]) >= CALIBRATED}
+    seen = sum(row["n"] for name, row in metrics["quality below 50"].items() if name.startswith("wmt2021"))
+    assert seen == 2 * sum(not group.startswith("devnews") for group in unseen)
+    assert metrics["much edited"]["value"] > 0.5
+    capfd.readouterr()
+    (tmp_path / "article.txt").write_text("The mayor refused the proposal in Oslo on Monday. " * 9)
+    with pytest.raises(SystemExit) as ended:
+        main(["score", "--model", str(out), "--format", "jsonl", str(tmp_path / "article.txt")])
+    assert not ended.value.code
+    assert "mine-v1@" in orjson.loads(capfd.readouterr().out)["signature"]
+
+
+def test_errors_of_the_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "weights.npz").write_bytes(b"a fast model")
+    for options, message in (
+        (["--data", str(data), "-o", str(tmp_path / "full")], "is no model of this kind"),
+        (["--base", "fast", "-o", str(tmp_path / "new")], "adapts fast models only"),
+        (["--data", str(data), "-o", str(tmp_path / "new")], "two pivots"),
+        (["--data", str(data), "-o", str(tmp_path / "new"), "--layers", "0"], "layers"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["train", "accurate", *options])
+        assert ended.value.code == 2
+        assert message in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+GARBLED = (
+    "The mayor realized the postponement of the meeting in Oslo last week. A nurse refused the proposal on Monday."
+)
+
+
+def test_alone_and_beside_others_the_scores_are_the_same(model: tuple[Path, AccurateClassifier]) -> None:
+    detector = Detector(model[1])
+    texts = [GARBLED * 2, "Too short.", "", *(" ".join(part * 2) for part in articles(6))]
+    together = list(detector.score_many(texts))
+    assert together == [detector.score(text) for text in texts]
+    assert together[::-1] == list(detector.score_many(texts[::-1]))
+
+
+def test_neighbours_are_context(model: tuple[Path, AccurateClassifier]) -> None:
+    _, found = model
+    one, other = (found.encoder.read([[before, "He hits."]])[0][:, 1] for before in (GARBLED, "Rain fell on Oslo."))
+    assert np.abs(one - other).max() > 1e-3
+    apart = found.encoder.read([[GARBLED], ["He hits."]])[0][:, 1]
+    assert np.array_equal(apart, found.encoder.read([["He hits."]])[0][:, 0])
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from([*GARBLED.split(), *"é 库 “No ” İ ﬁ 0 … ﷺ 👩‍👩‍👧".split(), "\u200b", "\n"]), max_size=60)
+)
+def test_offsets_index_the_text(model: tuple[Path, AccurateClassifier], words: list[str]) -> None:
+    text = " ".join(words)
+    for one in Detector(model[1]).score(text).sentences:
+        assert text[one.start : one.end] == one.text
+        for item in one.evidence:
+            if item.source == "model":
+                assert one.start <= item.start < item.end <= one.end
+
+
+def test_spans_are_whole_words() -> None:
+    text = "He did to know; that."
+    tokens = [(0, 2), (2, 6), (6, 9), (9, 12), (12, 14), (14, 15), (15, 20)]
+    garbled = {1, 3, 5}
+    marks = Marks(
+        np.array([a for a, _ in tokens], np.int32),
+        np.array([b for _, b in tokens], np.int32),
+        np.array([1.0 if i in garbled else -9.0 for i in range(len(tokens))], np.float32),
+        np.zeros((len(tokens), len(SPAN_KINDS)), np.float32),
+    )
+    assert [text[a:b] for a, b, _ in spans(text, marks, 0.0)] == ["did", "know"]  # and no semicolon
+    assert spans(text, marks, 2.0) == []
+
+
+def test_the_cascade_asks_only_where_fast_is_uncertain(model: tuple[Path, AccurateClassifier]) -> None:
+    texts = [" ".join(part * 3) for part in articles(12)] + ["Too short."]
+    fast = Detector(model[1].fast)
+    scores = [article.mt_score for article in fast.score_many(texts) if article.mt_score is not None]
+    limits = {"clean": 0.0, "human": sorted(scores)[len(scores) // 2], "garbled": 0.0}
+    classifier = replace(model[1], config=model[1].config | {"cascade": limits})
+    accurate = Detector(classifier)
+    cascade = Detector(classifier, first=fast)
+    asked = 0
+    for text, found, by_fast in zip(texts, cascade.score_many(texts), fast.score_many(texts), strict=True):
+        expected = accurate.score(text) if uncertain(by_fast, limits) else by_fast
+        asked += uncertain(by_fast, limits)
+        assert found == replace(expected, signature=found.signature)
+        assert "|model:cascade:fast-v4@" in found.signature
+    assert 0 < asked < len(texts)
+
+
+@pytest.mark.parametrize(
+    ("quality", "mt_score", "asks"),
+    [(90.0, 0.1, False), (90.0, 0.8, True), (60.0, 0.1, True), (1.0, 0.9, False), (None, None, False)],
+)
+def test_uncertain(detector: Detector, quality: float | None, mt_score: float | None, asks: bool) -> None:
+    article = replace(detector.score(GARBLED), quality=quality, mt_score=mt_score)
+    assert uncertain(article, {"clean": 80.0, "human": 0.5, "garbled": 5.0}) is asks
+
+
+def copied(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for name in (*FILES, "config.json"):
+        shutil.copy(folder / name, target)
+    return target
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_missing_and_linked_files_are_one_line(
+    model: tuple[Path, AccurateClassifier], tmp_path: Path, name: str
+) -> None:
+    folder = copied(model[0], tmp_path / "model")
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match="does not match its checksum"):
+        AccurateClassifier.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match="cannot read the model"):
+        AccurateClassifier.load(folder)
+    (folder / name).symlink_to(model[0] / name)
+    with pytest.raises(ModelError, match="is a link"):
+        AccurateClassifier.load(folder)
+
+
+def rewritten(folder: Path, **changes: object) -> None:
+    config = orjson.loads((folder / "config.json").read_bytes())
+    config["mtdetect"] |= changes
+    (folder / "config.json").write_bytes(orjson.dumps(config))
+
+
+def test_configurations_of_another_shape_are_one_line(model: tuple[Path, AccurateClassifier], tmp_path: Path) -> None:
+    folder = copied(model[0], tmp_path / "model")
+    good = (folder / "config.json").read_bytes()
+    for damage in (b"{", b"[]", b"{}", b'{"mtdetect": 3}', good.replace(b'"blend"', b'"blond"')):
+        (folder / "config.json").write_bytes(damage)
+        with pytest.raises(ModelError, match=r"configuration|that of an accurate"):
+            AccurateClassifier.load(folder)
+    (folder / "config.json").write_bytes(good)
+    rewritten(folder, fast="fast-v4@00000000")
+    with pytest.raises(ModelError, match="goes with the linear model fast-v4@00000000"):
+        AccurateClassifier.load(folder)
+
+
+def test_a_graph_that_is_none_or_reads_other_files_is_refused(
+    model: tuple[Path, AccurateClassifier], tmp_path: Path
+) -> None:
+    folder = copied(model[0], tmp_path / "model")
+    sums = orjson.loads((folder / "config.json").read_bytes())["mtdetect"]["checksums"]
+    (tmp_path / "outside.bin123").write_bytes((folder / "model.safetensors").read_bytes())
+    graph = (folder / "model.onnx").read_bytes()
+    for damaged in (b"", b"nonsense", graph.replace(b"model.safetensors", b"../outside.bin123")):
+        (folder / "model.onnx").write_bytes(damaged)
+        rewritten(folder, checksums=sums | {"model.onnx": hashlib.sha256(damaged).hexdigest()})
+        with pytest.raises(ModelError, match="cannot use the encoder"):
+            AccurateClassifier.load(folder)
+
+
+def test_without_the_libraries_it_says_what_to_install(
+    model: tuple[Path, AccurateClassifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelError, match=r"pip install 'mtdetect\[accurate\]'"):
+        Detector.from_pretrained(model[0])
+
+
+def test_inference_needs_neither_torch_nor_transformers(model: tuple[Path, AccurateClassifier]) -> None:
+    code = (
+        f"import sys, mtdetect; d = mtdetect.Detector.from_pretrained({str(model[0])!r});"
+        f" assert d.score({GARBLED!r}).n_sentences == 2;"
+        " assert not {'torch', 'transformers', 'sklearn', 'scipy', 'onnx'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
