@@ -10,7 +10,7 @@ import mtdetect
 MODULES = [
     *("detector", "types", "categories", "scored", "plots", "report", "corpus", "text", "residue", "pages"),
     *("filter", "summary", "roundtrip", "engines", "corrupt", "train", "tune", "evaluate", "classifier"),
-    *("accurate", "encoder", "examples", "train_accurate", "intervals"),
+    *("accurate", "train_accurate", "intervals"),
     *("matrix", "probes", "reliability"),
     *("integrations", "integrations.batch", "integrations.datatrove", "integrations.spark"),
 ]
