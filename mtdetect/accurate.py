@@ -13,7 +13,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mtdetect.classifier import HEADS, FastClassifier, ModelError, model_folder, points_of
+from mtdetect.classifier import (
+    HEADS,
+    FastClassifier,
+    ModelError,
+    file_bytes,
+    is_configuration,
+    model_folder,
+    points_of,
+)  # fmt: skip
 from mtdetect.encoder import Encoder, Marks
 from mtdetect.types import OperatingPoint
 
@@ -38,6 +46,7 @@ _CONFIG: dict[str, type] = {
     "training": dict,
     "checksums": dict,
 }
+_ENCODER = {"cased": bool, "separator": int}
 _FORMAT = 1
 _SECTION = "mtdetect"
 
@@ -76,20 +85,19 @@ class AccurateClassifier:
             If a file is missing, a link, damaged, of another format, or does not match its checksum, or if the linear
             model is not at hand.
         """
-        described = _bytes(folder / "config.json")
+        described = file_bytes(folder / "config.json")
         try:
             config = orjson.loads(described)[_SECTION]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise ModelError(f"{folder / 'config.json'} is not the configuration of a model: {error}") from error
         if (
-            not isinstance(config, dict)
-            or config.get("format") != _FORMAT
-            or set(config) != set(_CONFIG)
-            or not all(isinstance(config[name], kind) for name, kind in _CONFIG.items())
+            not is_configuration(config, _FORMAT, _CONFIG)
+            or {name: type(value) for name, value in config["encoder"].items()} != _ENCODER
+            or set(config["blend"]) != set(HEADS)
         ):
             raise ModelError(f"{folder / 'config.json'} is not that of an accurate model, format {_FORMAT}")
         for name in FILES:
-            if config["checksums"].get(name) != hashlib.sha256(_bytes(folder / name)).hexdigest():
+            if config["checksums"].get(name) != hashlib.sha256(file_bytes(folder / name)).hexdigest():
                 raise ModelError(f"{folder / name} does not match its checksum in config.json")
         name, _, digest = config["fast"].partition("@")
         fast = FastClassifier.load(model_folder(name))
@@ -132,15 +140,6 @@ def blended(blend: dict[str, list[float]], z: F64, read: F64) -> F64:
     return np.array(rows)
 
 
-def _bytes(path: Path) -> bytes:
-    if path.is_symlink():
-        raise ModelError(f"{path} is a link: a model folder holds its files itself")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the model in {path.parent}: {error.strerror}: {error.filename}") from error
-
-
 def save_config(folder: Path, config: dict[str, Any], checkpoint: dict[str, Any]) -> AccurateClassifier:
     """Write ``config.json`` beside the other files; return the classifier as it will be loaded.
 
@@ -168,5 +167,5 @@ def load_model(folder: Path) -> FastClassifier | AccurateClassifier:
     ModelError
         As for the classes.
     """
-    kind = AccurateClassifier if (folder / FILES[0]).exists() else FastClassifier
+    kind = AccurateClassifier if any((folder / name).exists() for name in FILES) else FastClassifier
     return kind.load(folder)

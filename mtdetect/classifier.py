@@ -30,6 +30,8 @@ __all__ = [
     "char_slot",
     "familiar_level",
     "familiar_slot",
+    "file_bytes",
+    "is_configuration",
     "model_folder",
     "points_of",
     "said_first",
@@ -107,6 +109,26 @@ def model_folder(name: str | Path) -> Path:
     raise ModelError(f"no model {str(name)!r}: no config.json in {', '.join(map(str, places))}")
 
 
+def file_bytes(path: Path) -> bytes:
+    """Return what a file of a model folder holds; `ModelError` if it is missing, or a link to another place."""
+    if path.is_symlink():
+        raise ModelError(f"{path} is a link: a model folder holds its files itself")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model in {path.parent}: {error.strerror}: {error.filename}") from error
+
+
+def is_configuration(config: Any, version: int, kinds: Mapping[str, type]) -> bool:
+    """Return whether this is an object of this format that has these keys and no others, each of its type."""
+    return (
+        isinstance(config, dict)
+        and config.get("format") == version
+        and set(config) == set(kinds)
+        and all(isinstance(config[name], kind) for name, kind in kinds.items())
+    )
+
+
 def slot(keys: U32) -> U32:
     """Return the place of each key in the table of weights."""
     return keys >> np.uint32(32 - SLOT_BITS)
@@ -166,23 +188,12 @@ class FastClassifier:
         ModelError
             If a file is missing, a link, damaged, of another format, or does not match its checksum.
         """
-        for name in ("config.json", "weights.npz"):
-            if (folder / name).is_symlink():
-                raise ModelError(f"{folder / name} is a link: a model folder holds its files itself")
+        described, data = (file_bytes(folder / name) for name in ("config.json", "weights.npz"))
         try:
-            described = (folder / "config.json").read_bytes()
             config = orjson.loads(described)
-            data = (folder / "weights.npz").read_bytes()
-        except OSError as error:
-            raise ModelError(f"cannot read the model in {folder}: {error.strerror}: {error.filename}") from error
         except orjson.JSONDecodeError as error:
             raise ModelError(f"{folder / 'config.json'} is not JSON: {error}") from error
-        if (
-            not isinstance(config, dict)
-            or config.get("format") != _FORMAT
-            or set(config) != set(_CONFIG)
-            or not all(isinstance(config[name], kind) for name, kind in _CONFIG.items())
-        ):
+        if not is_configuration(config, _FORMAT, _CONFIG):
             raise ModelError(f"{folder / 'config.json'} is not the configuration of a fast model, format {_FORMAT}")
         if config["checksums"] != {"weights.npz": hashlib.sha256(data).hexdigest()}:
             raise ModelError(f"{folder / 'weights.npz'} does not match its checksum in config.json")

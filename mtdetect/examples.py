@@ -84,8 +84,9 @@ def learn_from(
     chance.shuffle(clean)
     if not matched:
         found = [article for article in found if article.style == 1]
+        news = clean[_CLEAN:] or clean
         for article in list(found):
-            part = sentences_of(clean[_CLEAN + chance.randrange(len(clean) - _CLEAN)])[:_LONGEST]
+            part = sentences_of(chance.choice(news))[:_LONGEST]
             found.append(Article("translated", part, 0.0, [0.0] * len(part), _unknown(part), None, article.group))
     for pair in pairs:
         found += _trips(pair, chance)

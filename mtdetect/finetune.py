@@ -301,7 +301,7 @@ class _Checkpoint:
                 for name, parameter in named.items():
                     parameter.copy_(stored.get_tensor(name))
                     optimizer.state[parameter] = {
-                        key: stored.get_tensor(f"{key} {name}").to("cpu" if key == "step" else parameter.device)
+                        key: stored.get_tensor(f"{key} {name}").to(parameter.device)
                         for key in ("step", "exp_avg", "exp_avg_sq")
                     }
         return int(about["done"]), int(about["seen"])

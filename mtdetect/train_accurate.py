@@ -113,7 +113,6 @@ def train_accurate(
     log(f"dev: {look(model, start)}")
     checkpoint = export(model, start, out)
     settings = {"cased": start.cased, "separator": start.separator}
-    del articles
     config = calibrated(data, out, unseen, pairs, keeps, seed, settings, log)
     config["training"] = {
         "seed": seed,
@@ -139,15 +138,16 @@ def calibrated(
     settings: dict[str, Any],
     log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Return the section of the configuration that is fitted on half of the documents of the dev split."""
+    """Return the section of the configuration that is fitted on the dev split, on `CALIBRATED` of its documents."""
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)
     fast = FastClassifier.load(model_folder("fast"))
     with TemporaryDirectory() as place:
         # the linear heads as they are without having seen the pivot
-        pivot = LeftOut(lambda row: row.get("pivot", ""), unseen[0].pivot, frozenset())
-        log(f"training a linear model without {pivot.value}")
+        strange = unseen[0].pivot
+        pivot = LeftOut(lambda row: row.get("pivot", "") if keeps(row) else strange, strange, frozenset())
+        log(f"training a linear model without {strange}")
         naive = train_fast(data, Path(place) / "naive", pairs=pairs, seed=seed, left_out=pivot)
     encoder = RememberingEncoder(folder, **settings)
 

@@ -130,7 +130,14 @@ def test_the_same_seed_and_data_give_the_same_bytes_even_when_killed(
 def test_an_encoder_that_sees_both_sides_can_be_the_start(data: Path, tmp_path: Path) -> None:
     start = write_bert(tmp_path / "bert")
     found = train_accurate(
-        data, tmp_path / "b-v1", pairs=[data / "pairs.parquet"], init=str(start), tokens=20_000, cased=False
+        data,
+        tmp_path / "b-v1",
+        pairs=[data / "pairs.parquet"],
+        init=str(start),
+        tokens=20_000,
+        cased=False,
+        matched=False,
+        drop=["kind"],
     )
     heads, marks = found.encoder.read(articles(4))
     assert heads.shape == (3, 20) and len(marks) == 20
@@ -166,11 +173,19 @@ def test_a_pruned_vocabulary_writes_everything(llama: Path) -> None:
     assert torch.equal(*vectors)
 
 
-def test_the_graph_reads_its_weights_from_the_checkpoint(model: tuple[Path, AccurateClassifier]) -> None:
+def test_the_graph_reads_its_weights_from_the_checkpoint(
+    model: tuple[Path, AccurateClassifier], tmp_path: Path
+) -> None:
     folder, found = model
     assert (folder / "model.onnx").stat().st_size < (folder / "model.safetensors").stat().st_size * 2
     assert (folder / "model.onnx").read_bytes().count(b"model.safetensors") >= 10
-    assert isinstance(found.encoder, Encoder)
+    other = copied(folder, tmp_path / "silent")
+    stored = (folder / "model.safetensors").read_bytes()
+    begin = 8 + int.from_bytes(stored[:8], "little")
+    (other / "model.safetensors").write_bytes(stored[:begin] + bytes(len(stored) - begin))
+    settings = found.config["encoder"]
+    assert not Encoder(other, **settings).read([["Rain fell on Oslo."]])[0].any()
+    assert Encoder(folder, **settings).read([["Rain fell on Oslo."]])[0].all()
 
 
 def test_the_command_line_trains_scores_and_measures(
@@ -213,6 +228,10 @@ def test_errors_of_the_command_line(data: Path, tmp_path: Path, capsys: pytest.C
         assert ended.value.code == 2
         assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "fast", "--data", str(data), "-o", str(tmp_path / "new"), "--layers", "2"])
+    assert ended.value.code == 2
+    assert "are for accurate" in capsys.readouterr().err
 
 
 GARBLED = (
@@ -327,6 +346,11 @@ def test_configurations_of_another_shape_are_one_line(model: tuple[Path, Accurat
         with pytest.raises(ModelError, match=r"configuration|that of an accurate"):
             AccurateClassifier.load(folder)
     (folder / "config.json").write_bytes(good)
+    for changes in ({"encoder": {"cased": True}}, {"encoder": {"cased": 1, "separator": 3}}, {"blend": {}}):
+        rewritten(folder, **changes)
+        with pytest.raises(ModelError, match="that of an accurate model"):
+            AccurateClassifier.load(folder)
+        (folder / "config.json").write_bytes(good)
     rewritten(folder, fast="fast-v4@00000000")
     with pytest.raises(ModelError, match="goes with the linear model fast-v4@00000000"):
         AccurateClassifier.load(folder)
