@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -293,6 +294,7 @@ def test_hosts_take_little_memory(tmp_path: Path, detector: Detector) -> None:
         for number in range(files):
             content = b"".join(line("Short.", url=f"https://{host}/") for host in hosts)
             (folder / f"{number}.jsonl").write_bytes(content)
+        gc.collect()
         tracemalloc.start()
         try:
             filter_corpus([folder], folder.with_suffix(".out"), Rule(50), detector)
@@ -302,7 +304,8 @@ def test_hosts_take_little_memory(tmp_path: Path, detector: Detector) -> None:
 
     peak(1, "what is loaded once")
     names = [f"host{i}.example" for i in range(1000)]
-    assert peak(8, *names) < peak(2, *names) + 200_000
+    # what grows with hosts and files would be two megabytes; how much garbage waits for the collector varies
+    assert peak(12, *names) < peak(2, *names) + 700_000
     assert peak(1, *(f"{i}{'x' * 20_000}" for i in range(100))) < 8_000_000  # twice the text of the rows
 
 
