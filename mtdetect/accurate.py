@@ -93,7 +93,7 @@ class AccurateClassifier:
         if (
             not is_configuration(config, _FORMAT, _CONFIG)
             or {name: type(value) for name, value in config["encoder"].items()} != _ENCODER
-            or set(config["blend"]) != set(HEADS)
+            or set(config["blend"]) != {*HEADS, "sentence"}
         ):
             raise ModelError(f"{folder / 'config.json'} is not that of an accurate model, format {_FORMAT}")
         for name in FILES:
@@ -122,8 +122,8 @@ class AccurateClassifier:
 
         Returns
         -------
-        ndarray of shape (4, n_sentences)
-            As from `FastClassifier.logits`.
+        ndarray of shape (5, n_sentences)
+            As from `FastClassifier.logits`, and what speaks for a machine in each sentence by itself.
         list of Marks
             What the encoder says of the tokens of each sentence.
         """
@@ -132,11 +132,16 @@ class AccurateClassifier:
 
 
 def blended(blend: dict[str, list[float]], z: F64, read: F64) -> F64:
-    """Return the sum of a constant, a linear head and one of the encoder for each of `HEADS`."""
+    """Return the sum of a constant, a linear head and one of the encoder for each of `HEADS`, and that of sentences.
+
+    One sentence tells little of style, and a round trip tells itself: what looks like none says nothing more.
+    """
     rows = []
     for row, head in zip(z, HEADS, strict=True):
         constant, linear, encoded = blend[head]
         rows.append(constant + linear * row + encoded * read[ENCODED[head]])
+    linear, encoded, soft = blend["sentence"]
+    rows.append(linear * z[0] + encoded * read[ENCODED["style"]] + soft * np.logaddexp(0, rows[1]))
     return np.array(rows)
 
 

@@ -28,8 +28,9 @@ _CHUNK = 4000
 _MIXTURES = 4000
 _CLEAN_WEIGHT = 20.0  # quiet beats loud
 _RESERVE = 0.9  # of the rate that a point is named by: strong rules flag some sentences on top, and other text differs
-_ROUNDTRIP_WEIGHT = 1.25  # in the score of a sentence, where style weighs 1
-_BELOW_50 = {"human": 0.004, "ht": 0.05}  # share of articles of any source whose quality may be so low
+# in the score of a sentence, where style weighs 1; a fit would find what people translated garbled
+_ROUNDTRIP_WEIGHT = 1.25
+_BELOW_50 = {"human": 0.004, "ht": 0.05}  # share of the articles by people whose quality may be so low
 F64 = NDArray[np.float64]
 
 
@@ -37,7 +38,15 @@ Classifier = FastClassifier | AccurateClassifier
 
 
 def raw_scores(model: Classifier, split: Sequence[Sequence[str]]) -> tuple[F64, NDArray[np.bool_]]:
-    """Return the heads' outputs and the sentences' weights (5, n_sentences), and rule hits (n_sentences, n_rules)."""
+    """Return what the model says of sentences, and rule hits.
+
+    Returns
+    -------
+    ndarray of shape (6, n_sentences)
+        The outputs of the heads; the weights of the sentences; and what speaks for a machine in each by itself.
+    ndarray of bool, shape (n_sentences, n_rules)
+        Rule hits.
+    """
     linear = model.fast if isinstance(model, AccurateClassifier) else model
     hits = rule_matrix(split)
     sentences = [sentence for part in split for sentence in part]
@@ -48,10 +57,11 @@ def raw_scores(model: Classifier, split: Sequence[Sequence[str]]) -> tuple[F64, 
         logits = linear.logits(grams, hits[i : i + _CHUNK])
         parts.append(np.vstack([logits, sentence_weights(chunk, grams.n_tokens)]))
     z = np.concatenate(parts, axis=1)
-    if isinstance(model, AccurateClassifier):
-        z[:-1], _ = model.join(z[:-1], split)
     z[-1] *= np.concatenate([said_first(part) for part in split])
-    return z, hits
+    if isinstance(model, AccurateClassifier):
+        joined, _ = model.join(z[:-1], split)
+        return np.vstack([joined[:-1], z[-1], joined[-1]]), hits
+    return np.vstack([z, z[0] + _ROUNDTRIP_WEIGHT * z[1]]), hits
 
 
 def fit_logistic(features: F64, target: F64, weight: F64, signs: Sequence[int]) -> tuple[float, F64]:
@@ -129,6 +139,14 @@ def calibrate(
         if ((source == name) & (label == kind)).any()
     }
     news = np.concatenate([which for (_, kind), which in people.items() if kind == "human"])
+    joined = isinstance(model, AccurateClassifier)
+    sources = people
+    if joined:
+        # of the few documents for that, the extremes of a single source would be a matter of one or two
+        kinds = {kind for _, kind in people}
+        sources = {
+            ("all", one): np.concatenate([which for (_, kind), which in people.items() if kind == one]) for one in kinds
+        }
     garble, full, none = sigmoid(z[3]), np.flatnonzero(sizes), np.zeros(len(owner))
     amount = np.bincount(owner, garble * z[4], len(sizes))
     usual = float(np.median(amount[news] / np.bincount(owner, z[4], len(sizes))[news]))
@@ -136,12 +154,10 @@ def calibrate(
     garbled[full] = article_features(none, garble, none > 0, z[4], (np.cumsum(sizes) - sizes)[full], usual)[:, 1]
     limits = {
         "cap": float(np.quantile(means[1][news], 0.9)),
-        "beyond": _highest([garbled[which] for which in people.values()], 0.98),
+        "beyond": _highest([garbled[which] for which in sources.values()], 0.98),
     }
-    joined = isinstance(model, AccurateClassifier)
     by_level = {
-        # linear heads would find what people translated garbled, if that were left to the fit
-        "sentence": z[:2].T if joined else (z[0] + _ROUNDTRIP_WEIGHT * z[1])[:, None],
+        "sentence": z[5][:, None],
         "article": article_mt_features(means[0], means[1], garbled, limits),
     }
     mt: dict[str, Any] = {}
@@ -175,7 +191,7 @@ def calibrate(
     part = np.isin(owner, by_people)
     quality = _fit_quality(model, data, clean, unseen, (z[:, part], hits[part], sizes[by_people]), usual, rng)
     raw = {}
-    for key, which in people.items():
+    for key, which in sources.items():
         part = np.isin(owner, which)
         table = _table(z[:, part], hits[part], quality["sentence"])
         first = np.cumsum(sizes[which]) - sizes[which]

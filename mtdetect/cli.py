@@ -88,7 +88,9 @@ def _names(incomplete: str) -> list[str]:
     return [name for name in CATEGORIES if name.startswith(incomplete)]
 
 
-_Model = Annotated[str, typer.Option("--model", metavar="NAME|DIR", help="A shipped model or a model folder.")]
+_Model = Annotated[
+    str, typer.Option("--model", metavar="NAME|DIR", help="fast, accurate, cascade of both, or a model folder.")
+]
 _Fpr = Annotated[
     float, typer.Option(metavar="0.001|0.01|0.05", help="Share of human-written sentences that may be flagged wrongly.")
 ]
@@ -537,7 +539,7 @@ def evaluate(
         texts: dict[str, list[str]] = {}
         for name, record in records:
             texts.setdefault(Path(name).stem, []).append(record.text or "")
-        metrics = measure(Detector.from_pretrained(folder), data, pairs or (), texts, share, _note)
+        metrics = measure(Detector.from_pretrained(model), data, pairs or (), texts, share, _note)
         _put(_safe_lines(tables(metrics)))
     if target is not None:
         target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -120,7 +120,7 @@ class Detector:
         Parameters
         ----------
         name : str or Path
-            ``"fast"``, or a model folder of either kind.
+            ``"fast"``, ``"accurate"``, ``"cascade"`` (accurate where fast is uncertain), or a model folder.
         point : str
             Name of the operating point: ``"fpr_0.1"``, ``"fpr_1"`` or ``"fpr_5"``.
         ignore : iterable of str
@@ -133,10 +133,14 @@ class Detector:
         ValueError
             If there is no such category.
         """
-        classifier = load_model(model_folder(name))
+        folder = model_folder(name)
+        classifier = load_model(folder)
         if point not in classifier.points:
             raise ModelError(f"no operating point {point!r}; this model has {', '.join(classifier.points)}")
-        return cls(classifier, point, ignore=ignore)
+        first = None
+        if name == "cascade" and folder != Path(name) and isinstance(classifier, AccurateClassifier):
+            first = cls(classifier.fast, point, ignore=ignore)
+        return cls(classifier, point, ignore=ignore, first=first)
 
     def score(self, text: str) -> ArticleScore:
         """Score one article.
@@ -265,11 +269,14 @@ class Detector:
         config = self.classifier.config
         if self._encoded is not None:
             bounds = list(accumulate((len(draft.spans) for draft in drafts), initial=0))
-            z[:-1], marks = self._encoded.join(z[:-1], [texts[a:b] for a, b in pairwise(bounds)])
+            joined, marks = self._encoded.join(z[:-1], [texts[a:b] for a, b in pairwise(bounds)])
+            z[:-1], said = joined[:-1], joined[-1:]
             self._mark(texts, marks, evidence, starts)
+        else:
+            said = z[:2]
         style, roundtrip, quality_z, garble_z, weights = z
-        mix = config["mt"]["sentence"]["weights"]
-        mt = sigmoid(config["mt"]["sentence"]["intercept"] + mix[0] * style + mix[1] * roundtrip)
+        fitted = config["mt"]["sentence"]
+        mt = sigmoid(sum((w * row for w, row in zip(fitted["weights"], said, strict=True)), fitted["intercept"]))
         scale = config["quality"]["sentence"]
         clean = sigmoid(scale["intercept"] + scale["slope"] * quality_z)
         strong = np.zeros(len(texts), bool)
@@ -356,7 +363,11 @@ class Detector:
         """Add what the encoder takes for garbled to the evidence."""
         limit = self.classifier.config["spans"]["limit"]
         for i, (text, marked) in enumerate(zip(texts, marks, strict=True)):
-            for start, end, kind in spans(text, marked, limit):
+            found = spans(text, marked, limit)
+            if not found and any(item.strength == "strong" for item in evidence.get(i, ())):
+                # a rule is sure that something is wrong: where the encoder would look for it
+                found = spans(text, marked, float(marked.garbled.max(initial=-math.inf)))
+            for start, end, kind in found:
                 if kind not in self.ignore:
                     message = _GARBLED if kind == _PHRASING else CATEGORIES[kind].what
                     item = Evidence(starts[i] + start, starts[i] + end, kind, message, "weak", "model")

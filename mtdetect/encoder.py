@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from mtdetect.classifier import ModelError
 from mtdetect.features import aligned
 
 __all__ = [
+    "INT8_BLOCK",
     "OUTPUTS",
     "SPAN_KINDS",
     "WINDOW",
@@ -21,6 +23,8 @@ __all__ = [
     "RememberingEncoder",
     "Tokens",
     "Window",
+    "int8_names",
+    "int8_weights",
     "pool",
     "span_logits",
     "tokenised",
@@ -36,6 +40,8 @@ SPAN_KINDS = (
     "punctuation_damage", "entity_inconsistent",
 )  # fmt: skip
 """Categories that a garbled token can have; the first is that of those that the data do not tell apart."""
+INT8_BLOCK = 128
+"""Weights of an output, and values that they are multiplied with, that share a scale."""
 OUTPUTS = 2 * len(HEADS) + 2 + len(SPAN_KINDS)
 """Outputs of a token: each of `HEADS` for the mean of its sentence, each again for the last token of its sentence;
 whether it is garbled, by itself and by the token after it; and the kind of what is garbled."""
@@ -171,6 +177,34 @@ def span_logits(outputs: F32) -> tuple[F32, F32]:
     return garbled, outputs[:, place + 2 :].copy()
 
 
+def int8_names(name: str) -> tuple[str, str]:
+    """Return what the graph calls the integers, and the scales, of a matrix of weights."""
+    return f"{name} integers", f"{name} scales"
+
+
+def int8_weights(file: Path, graph: bytes) -> dict[str, NDArray[Any]]:
+    """Return the matrices that a graph wants in integers of eight bits, from a safetensors file in float16.
+
+    For each an array uint8 (n_outputs, n_blocks, INT8_BLOCK) about 128, and one of float32 (n_outputs, n_blocks) by
+    which its blocks are to be multiplied, under their names of `int8_names`.
+    """
+    data = file.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    found: dict[str, NDArray[Any]] = {}
+    for name, about in orjson.loads(data[8 : 8 + size]).items():
+        if not all(wanted.encode() in graph for wanted in int8_names(name)):
+            continue
+        n, k = about["shape"]
+        weights = np.frombuffer(data, np.float16, n * k, 8 + size + about["data_offsets"][0]).reshape(n, k)
+        blocks = np.zeros((n, -(-k // INT8_BLOCK) * INT8_BLOCK), np.float32)
+        blocks[:, :k] = weights
+        blocks = blocks.reshape(n, -1, INT8_BLOCK)
+        scales = np.abs(blocks).max(axis=2) / 127
+        integers = np.rint(blocks / np.where(scales > 0, scales, 1)[..., None]) + 128
+        found |= zip(int8_names(name), (integers.astype(np.uint8), scales), strict=True)
+    return found
+
+
 class Encoder:
     """A transformer with its heads, in one thread.
 
@@ -204,9 +238,11 @@ class Encoder:
         options.log_severity_level = 3
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._session = onnxruntime.InferenceSession(
-                folder / "model.onnx", options, providers=["CPUExecutionProvider"]
-            )
+            graph = folder / "model.onnx"
+            integers = int8_weights(folder / "model.safetensors", graph.read_bytes())
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in integers.values()]
+            options.add_external_initializers(list(integers), values)
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # both raise their own, some of them bare
             raise ModelError(f"cannot use the encoder in {folder}: {' '.join(str(error).split())}") from error
         self._tokenizer.no_padding()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import struct
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mtdetect.encoder import INT8_BLOCK, int8_names
 from mtdetect.finetune import Reader
 from mtdetect.start import Start
 
@@ -22,7 +24,8 @@ _WEIGHTS, _GRAPH = "model.safetensors", "model.onnx"
 def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     """Write the weights as float16, the tokenizer, and a graph for ONNX Runtime that takes its weights from the first.
 
-    The graph computes in float32. The folder loads with transformers, too.
+    The graph multiplies with integers of eight bits and computes the rest in float32. The folder loads with
+    transformers, too.
 
     Returns
     -------
@@ -67,24 +70,48 @@ def _graph(model: Reader, folder: Path) -> None:
     with (folder / _WEIGHTS).open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         layout = json.loads(file.read(size))
+    made = {node.output[0]: node for node in graph.graph.node}
+    nodes, packed = [], {}
+    for node in graph.graph.node:
+        turned = made.get(node.input[1]) if node.op_type == "MatMul" else None
+        name = turned.input[0] if turned is not None and turned.op_type == "Transpose" else ""
+        if name.removeprefix("backbone.") in layout:
+            packed[name] = layout[name.removeprefix("backbone.")]["shape"]
+            n, k = packed[name]
+            node = helper.make_node(
+                "MatMulNBits", [node.input[0], *int8_names(name.removeprefix("backbone."))], node.output,
+                domain="com.microsoft", K=k, N=n, bits=8, block_size=INT8_BLOCK, accuracy_level=4,
+            )  # fmt: skip
+        nodes.append(node)
+    used = {name for node in nodes for name in node.input}
+    nodes = [node for node in nodes if used.intersection(node.output) or node.output[0] == "outputs"]
     stored, casts = [], []
+
+    def outside(name: str, kind: int, dims: Sequence[int], **place: object) -> None:
+        tensor = TensorProto(name=name, data_type=kind, dims=dims, data_location=TensorProto.EXTERNAL)
+        for key, value in {"location": _WEIGHTS, **place}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        stored.append(tensor)
+
     for initializer in graph.graph.initializer:
         name = initializer.name
         place = layout.get(name.removeprefix("backbone.").replace("heads.", f"{HEADS}."))
-        if place is None:
+        if name in packed:
+            n, k = packed[name]
+            integers, scales = int8_names(name.removeprefix("backbone."))
+            blocks = -(-k // INT8_BLOCK)
+            # the encoder makes these of the weights
+            outside(integers, TensorProto.UINT8, [n, blocks, INT8_BLOCK])
+            outside(scales, TensorProto.FLOAT, [n, blocks])
+        elif place is None:
             stored.append(initializer)
-            continue
-        begin, end = place["data_offsets"]
-        outside = TensorProto(
-            name=f"{name} stored", data_type=TensorProto.FLOAT16, dims=place["shape"],
-            data_location=TensorProto.EXTERNAL,
-        )  # fmt: skip
-        for key, value in (("location", _WEIGHTS), ("offset", 8 + size + begin), ("length", end - begin)):
-            outside.external_data.add(key=key, value=str(value))
-        stored.append(outside)
-        casts.append(helper.make_node("Cast", [outside.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.graph.node]
-    for field, values in ((graph.graph.initializer, stored), (graph.graph.node, nodes)):
+        else:
+            begin, end = place["data_offsets"]
+            outside(f"{name} stored", TensorProto.FLOAT16, place["shape"], offset=8 + size + begin, length=end - begin)
+            casts.append(helper.make_node("Cast", [f"{name} stored"], [name], to=TensorProto.FLOAT))
+    if packed:
+        graph.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    for field, values in ((graph.graph.initializer, stored), (graph.graph.node, [*casts, *nodes])):
         values = list(values)
         del field[:]
         field.extend(values)

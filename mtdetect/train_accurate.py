@@ -189,7 +189,11 @@ def _blend(
     unseen: Sequence[Pair],
     judged: Sequence[dict[str, Any]],
 ) -> dict[str, list[float]]:
-    """Return a constant and two weights for each of `HEADS`: of the linear head and of that of the encoder."""
+    """Return how the linear heads and those of the encoder are joined.
+
+    A constant and two weights for each of `HEADS`; for sentences by themselves those of the two heads for style, and of
+    the joined head for round trips.
+    """
     machine = np.array([row["label"] == "mt" for row in rows])
     source = np.array([row["source"] for row in rows])
     matched = np.isin(source, source[machine]) & np.array([len(part) > 0 for part in split])
@@ -209,6 +213,17 @@ def _blend(
     made = np.repeat(np.arange(len(trips)) % 2 == 1, [len(part) for part in trips])
     for head in ("roundtrip", "garble"):
         found[head] = _fitted(z[:, HEADS.index(head)].T[use], made[use] * 1.0, np.ones(int(use.sum())))
+    owner = np.repeat(np.arange(len(part)), [len(sentences) for sentences in part])
+    weight = (1 / np.bincount(side)[side])[owner]
+    (base, *weights), row = found["roundtrip"], HEADS.index("roundtrip")
+    features = [
+        np.vstack([both[:, 0], np.logaddexp(0, base + weights @ both[:, row])]) for both in (of_article, z[:, :, use])
+    ]
+    found["sentence"] = _fitted(
+        np.concatenate(features, axis=1).T,
+        np.append(machine[which][owner], made[use]) * 1.0,
+        np.append(weight / weight.sum(), np.full(int(use.sum()), 1 / use.sum())),
+    )[1:]
 
     z = _joined(fast, encoder, [[row["text"]] for row in judged])[:, HEADS.index("quality")]
     pair_of = np.unique([row["lang_pair"] for row in judged], return_inverse=True)[1]
@@ -219,14 +234,14 @@ def _blend(
 
     weights, _ = nnls(np.column_stack(centred[:2]), centred[2] / score.std())
     found["quality"] = [0.0, *weights.tolist()]
-    return {head: found[head] for head in HEADS}
+    return {head: found[head] for head in (*HEADS, "sentence")}
 
 
 def _joined(linear: FastClassifier, encoder: RememberingEncoder, split: Sequence[Sequence[str]]) -> F64:
     """Return the outputs of the linear heads and those of the encoder: (2, len(HEADS), n_sentences)."""
     z, _ = raw_scores(linear, split)
     read, _ = encoder.read(split)
-    return np.stack([z[:-1], read[[ENCODED[head] for head in HEADS]]])
+    return np.stack([z[: len(HEADS)], read[[ENCODED[head] for head in HEADS]]])
 
 
 def _fitted(features: F64, target: F64, weight: F64) -> list[float]:

@@ -24,7 +24,7 @@ from mtdetect.classifier import ModelError
 from mtdetect.cli import main
 from mtdetect.data import DataError, bucket, read_rows
 from mtdetect.detector import spans, uncertain
-from mtdetect.encoder import SPAN_KINDS, Encoder, Marks
+from mtdetect.encoder import SPAN_KINDS, Encoder, Marks, int8_names, int8_weights
 
 torch = pytest.importorskip("torch")
 for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensors"):
@@ -81,26 +81,69 @@ def test_progress_tells_losses_and_a_figure_of_the_dev_split(
     assert any(line.startswith("dev: style ") and "garble" in line and "quality" in line for line in lines)
 
 
-def test_onnx_says_what_torch_says_and_transformers_loads_it(model: tuple[Path, AccurateClassifier]) -> None:
+def torch_model(folder: Path, *, int8: bool) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Return the checkpoint as transformers loads it, and its heads; with the weights rounded as for inference."""
     from safetensors.torch import load_file
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
+
+    backbone = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    weights = load_file(folder / "model.safetensors")
+    heads = torch.nn.Linear(backbone.config.hidden_size, OUTPUTS)
+    heads.weight.data, heads.bias.data = (weights[f"mtdetect.heads.{name}"].float() for name in ("weight", "bias"))
+    if int8:
+        rounded = int8_weights(folder / "model.safetensors", (folder / "model.onnx").read_bytes())
+        named = dict(backbone.named_parameters())
+        assert len(rounded) == 2 * sum(".layers." in f".{name}" and value.ndim == 2 for name, value in named.items())
+        for name in {key.rpartition(" ")[0] for key in rounded}:
+            integers, scales = (rounded[key] for key in int8_names(name))
+            blocks = (integers.astype(np.float32) - 128) * scales[..., None]
+            flat = blocks.reshape(len(blocks), -1)[:, : named[name].shape[1]]
+            assert np.abs(flat - named[name].detach().numpy()).max() <= scales.max() * 0.51
+            named[name].data = torch.from_numpy(flat.copy())
+    return backbone, heads
+
+
+def by_torch(model: tuple[torch.nn.Module, torch.nn.Module], ids: list[int]) -> np.ndarray:
+    backbone, heads = model
+    with torch.no_grad():
+        return np.asarray(heads(backbone(input_ids=torch.tensor([ids])).last_hidden_state)[0].numpy())
+
+
+def test_onnx_says_what_torch_says_and_transformers_loads_it(model: tuple[Path, AccurateClassifier]) -> None:
+    import onnx
+    import onnxruntime
+    from transformers import AutoTokenizer
 
     folder, found = model
-    backbone = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-    assert backbone.config.num_hidden_layers == 2
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    weights = load_file(folder / "model.safetensors")
-    heads = torch.nn.Linear(48, OUTPUTS)
-    heads.weight.data, heads.bias.data = (weights[f"mtdetect.heads.{name}"].float() for name in ("weight", "bias"))
+    exact, rounded = torch_model(folder, int8=False), torch_model(folder, int8=True)
+    assert exact[0].config.num_hidden_layers == 2
+    # the same graph, where what is multiplied with the rounded weights is not rounded
+    graph = onnx.load(folder / "model.onnx", load_external_data=False)
+    for node in graph.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "accuracy_level":
+                attribute.i = 1
+    (folder / "unrounded.onnx").write_bytes(graph.SerializeToString())
+    integers = int8_weights(folder / "model.safetensors", (folder / "model.onnx").read_bytes())
+    options = onnxruntime.SessionOptions()
+    options.add_external_initializers(
+        list(integers), [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in integers.values()]
+    )
+    session = onnxruntime.InferenceSession(folder / "unrounded.onnx", options)
+    (folder / "unrounded.onnx").unlink()
+    said, expected = [], []
     for (text,) in (part[:1] for part in articles(200)):
         ids = [*tokenizer(text.rstrip("."), add_special_tokens=False)["input_ids"], found.encoder.separator]
-        with torch.no_grad():
-            outputs = heads(backbone(input_ids=torch.tensor([ids])).last_hidden_state)[0].numpy()
-        expected = outputs[:, :3].mean(axis=0) + outputs[-1, 3:6]
-        read, (marks,) = found.encoder.read([[text]])
-        assert np.abs(read[:, 0] - expected).max() < 1e-4
+        (outputs,) = session.run(None, {"ids": np.array([ids])})
+        assert np.abs(outputs[0] - by_torch(rounded, ids)).max() < 1e-4
+        outputs = by_torch(exact, ids)
+        heads, (marks,) = found.encoder.read([[text]])
         garbled = outputs[:-1, 6] + outputs[1:, 7]
-        assert np.abs(marks.garbled - garbled).max() < 1e-4
+        expected.append([*(outputs[:, :3].mean(axis=0) + outputs[-1, 3:6]), *garbled[:3]])
+        said.append([*heads[:, 0], *marks.garbled[:3]])
+    error = (np.array(said) - expected).std(axis=0) / np.std(expected, axis=0)
+    assert 0 < error.max() < 0.1
 
 
 def test_the_same_seed_and_data_give_the_same_bytes_even_when_killed(

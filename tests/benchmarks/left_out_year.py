@@ -16,13 +16,13 @@ from mtdetect.classifier import FastClassifier
 from mtdetect.data import read_rows, rule_matrix, sentences_of
 from mtdetect.features import TOKEN_KINDS
 from mtdetect.intervals import auroc, bootstrap
-from mtdetect.train import NgramCounts, _fit_sgd, _group_weights, _matched_rows, _merge_vocabularies
+from mtdetect.train import NgramCounts, _fit_sgd, _merge_vocabularies, group_weights, matched_rows
 
 
 def main(data: Path) -> None:
     """Print the AUROC with a 95 % interval over documents."""
     articles = read_rows(data, "articles_train")
-    rows = _matched_rows(articles, np.random.default_rng(0))
+    rows = matched_rows(articles, np.random.default_rng(0))
     tested = [
         row
         for row in articles
@@ -35,7 +35,7 @@ def main(data: Path) -> None:
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
     machine = np.array([row["label"] == "mt" for row in rows])
     year = np.array([row["year"] for row in rows])
-    weight = _group_weights(rows, groups, machine)
+    weight = group_weights(rows, groups, machine)
     found = NgramCounts.extract([sentence for part in split for sentence in part], TOKEN_KINDS)
     vocabulary = _merge_vocabularies(found.vocabulary(kind, groups[owner], 5) for kind in TOKEN_KINDS)
     arrays = {"keys": vocabulary, "chars": np.zeros((0, 4))}

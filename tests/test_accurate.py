@@ -1,0 +1,157 @@
+"""The shipped accurate model, and the cascade of both."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from mtdetect import ArticleScore, Detector
+from mtdetect.classifier import model_folder
+from mtdetect.detector import uncertain
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("tokenizers")
+
+SEED = Path(__file__).parents[2] / "shared" / "data" / "seed_article.txt"
+FOLDER = model_folder("accurate")
+GARBLED = (
+    "The general was assassinated by the neighbor in a drone. He hits. The troops in the settlement sites of the north "
+    "did not give an answer on the matter to the journalists, who they waited of the door for all the night. It is "
+    "worth noting that the spokesman did to know that the operation it has been a success of the part of the country."
+)
+CLEAN = (
+    "The general died in a drone strike near the border on Friday, two officials said. Troops at the northern base "
+    "would not comment, and reporters who had waited outside the gate all night were sent away before dawn. A "
+    "spokesman later called the operation a success, but gave no details of who had ordered it or why."
+)
+
+
+@pytest.fixture(scope="module")
+def accurate() -> Detector:
+    return Detector.from_pretrained("accurate")
+
+
+@pytest.fixture(scope="module")
+def cascade() -> Detector:
+    return Detector.from_pretrained("cascade")
+
+
+def test_golden_references(accurate: Detector) -> None:
+    rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
+    assert len(rows) >= 100
+    for row, article in zip(rows, accurate.score_many(row["text"] for row in rows), strict=True):
+        for name in ("quality", "mt_score"):
+            assert (getattr(article, name) is None) == (row[name] is None)
+            assert row[name] is None or getattr(article, name) == pytest.approx(row[name], abs=1e-2), row["text"][:60]
+        found = [sentence.mt_score for sentence in article.sentences]
+        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4)
+        assert [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
+
+
+def test_garbled_and_clean_are_told_apart(accurate: Detector) -> None:
+    garbled, clean = accurate.score(GARBLED), accurate.score(CLEAN)
+    assert garbled.quality is not None and clean.quality is not None
+    assert garbled.quality < 50 < clean.quality
+    assert garbled.mt_score is not None and clean.mt_score is not None
+    assert clean.mt_score < garbled.mt_score
+    assert not any(sentence.flagged for sentence in clean.sentences)
+
+
+def marked(article: ArticleScore) -> list[str]:
+    """Return what the model marks in an article that was scored verbatim."""
+    return [
+        article.text[item.start : item.end]
+        for sentence in article.sentences
+        for item in sentence.evidence
+        if item.source == "model"
+    ]
+
+
+def test_evidence_of_the_model_stands_where_the_text_is_garbled(accurate: Detector) -> None:
+    found = marked(accurate.score(GARBLED))
+    assert {"hits", "the settlement sites", "waited of"} <= set(found)
+    assert sum(map(len, marked(accurate.score(CLEAN)))) < len(CLEAN) / 10 < sum(map(len, found))
+
+
+def test_alone_and_beside_others_the_scores_are_the_same(accurate: Detector, articles: dict[str, str]) -> None:
+    texts = [*articles.values(), GARBLED, CLEAN, "Too short.", ""]
+    together = list(accurate.score_many(texts))
+    assert together == [accurate.score(text) for text in texts]
+    assert together[::-1] == list(accurate.score_many(texts[::-1]))
+
+
+def test_neighbours_are_context(accurate: Detector) -> None:
+    heads = [
+        accurate.classifier.encoder.read([[before, "He hits."]])[0][1, 1]  # type: ignore[union-attr]
+        for before in ("He was assassinated in a drone.", "What does the boy do when he is angry?")
+    ]
+    assert abs(heads[0] - heads[1]) > 0.05
+
+
+def test_the_cascade_asks_only_where_fast_is_uncertain(
+    cascade: Detector, accurate: Detector, detector: Detector, articles: dict[str, str]
+) -> None:
+    texts = [*articles.values(), GARBLED, CLEAN, "Too short."]
+    limits = accurate.classifier.config["cascade"]
+    asked = 0
+    for text, found, by_fast in zip(texts, cascade.score_many(texts), detector.score_many(texts), strict=True):
+        expected = accurate.score(text) if uncertain(by_fast, limits) else by_fast
+        asked += uncertain(by_fast, limits)
+        assert "|model:cascade:fast-v4@" in found.signature
+        assert (found.quality, found.mt_score, found.sentences) == (
+            expected.quality, expected.mt_score, expected.sentences
+        )  # fmt: skip
+        assert found.at("fpr_5").sentences == expected.at("fpr_5").sentences
+    assert 0 < asked < len(texts)
+
+
+def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_path: Path) -> None:
+    code = (
+        "import sys, mtdetect; d = mtdetect.Detector.from_pretrained('accurate'); d.score('Rain fell on Oslo. ' * 9);"
+        "assert not {'torch', 'transformers', 'sklearn', 'scipy', 'onnx'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    (tmp_path / "article.txt").write_text(GARBLED)
+    times = []
+    for _ in range(3):
+        begin = time.monotonic()
+        out = subprocess.run(
+            [sys.executable, "-m", "mtdetect", "score", "--model", "accurate", "--format", "jsonl", "article.txt"],
+            cwd=tmp_path, capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        times.append(time.monotonic() - begin)
+    assert "accurate-v1@" in json.loads(out)["signature"]
+    assert min(times) < 4  # 2 on an idle core
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "hits",
+        "proportionate",
+        pytest.param("settlement sites", marks=pytest.mark.xfail(strict=True, reason="fluent, to the model")),
+    ],
+)
+def test_acceptance_article(accurate: Detector, words: str) -> None:
+    if not SEED.exists():
+        pytest.skip(f"needs {SEED}")
+    article = accurate.score(SEED.read_text("utf-8"))
+    assert article.quality is not None and article.quality < 50
+    assert any(words in span for span in marked(article))
+
+
+def test_figures_of_the_card_are_those_of_this_model(accurate: Detector) -> None:
+    metrics = orjson.loads((FOLDER / "metrics.json").read_bytes())
+    assert metrics["signature"] == accurate.score("").signature
+    assert np.isfinite(metrics["matched auroc"]["article"]["wmt2022"]["value"])
+
+
+def test_it_is_small_enough_to_ship() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 90_000_000
