@@ -23,7 +23,13 @@ LINES = [line.split("  #")[0].strip() for kind, block in BLOCKS if kind == "sh" 
 PROGRAMS = [block for kind, block in BLOCKS if kind == "python"]
 ELSEWHERE = ("python3 -m venv", "apt-get install")  # .ci/run
 NEEDS = {"--engine marian": "transformers", "train fast": "sklearn", "import ray": "ray", "pyspark": "pyspark"}
-NEEDS |= {"from datatrove": "datatrove", "from datasets": "datasets", "plots": "matplotlib"}
+NEEDS |= {
+    "--model accurate": "onnxruntime",
+    "--model cascade": "onnxruntime",
+    "from datatrove": "datatrove",
+    "from datasets": "datasets",
+    "plots": "matplotlib",
+}
 
 
 def skip_without(text: str) -> None:

