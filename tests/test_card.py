@@ -37,6 +37,26 @@ def test_card_holds_the_tables_of_the_measurement() -> None:
     assert tables(METRICS).strip() in CARD
 
 
+def test_figures_of_the_accurate_model_are_its_own() -> None:
+    pytest.importorskip("onnxruntime")
+    folder = model_folder("accurate")
+    metrics: dict[str, Any] = orjson.loads((folder / "metrics.json").read_bytes())
+    card = (folder / "README.md").read_text("utf-8")
+    assert metrics["signature"] == Detector.from_pretrained("accurate").score("").signature
+    assert tables(metrics).strip() in card
+    section = README[README.index("### The `accurate` model") : README.index("## Beside what people use")]
+    matched, trips = metrics["matched auroc"], metrics["round trips"]
+    figures = [matched[level][source] for level, source in (("article", "wmt2022"), ("sentence", "wmt2022"))]
+    figures += [matched["article"]["llm_mt"], metrics["much edited"]]
+    figures += [metrics["spans"][source]["matthews"] for source in ("mlqe_pe", "mqm")]
+    figures += [
+        trips[f"apertium/{p}"][f"{k} auroc"] for p in ("epo", "hbs") for k in ("article", "quality", "sentence")
+    ]
+    for figure in figures:
+        assert short(figure) in section and short(figure) in card
+    assert f"`{metrics['signature']}`" in section
+
+
 def test_readme_holds_the_figures_of_the_measurement() -> None:
     section = README[README.index("## How good is it?") : README.index("## Beside what people use")]
     matched, trips = METRICS["matched auroc"], METRICS["round trips"]
