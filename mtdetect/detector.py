@@ -42,6 +42,7 @@ DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
 _BATCH_CHARS = 100_000
+_LIKELY = 0.5  # the mt_score from which on garbled words are shown: people's sentences have odd words, too
 _PHRASING = "unnatural_phrasing"
 _GARBLED = "words that a fluent writer would not put here"
 _WORD, _LETTERS = re.compile(r"\S+"), re.compile(r"\w+")
@@ -271,9 +272,8 @@ class Detector:
             bounds = list(accumulate((len(draft.spans) for draft in drafts), initial=0))
             joined, marks = self._encoded.join(z[:-1], [texts[a:b] for a, b in pairwise(bounds)])
             z[:-1], said = joined[:-1], joined[-1:]
-            self._mark(texts, marks, evidence, starts)
         else:
-            said = z[:2]
+            said, marks = z[:2], []
         style, roundtrip, quality_z, garble_z, weights = z
         fitted = config["mt"]["sentence"]
         mt = sigmoid(sum((w * row for w, row in zip(fitted["weights"], said, strict=True)), fitted["intercept"]))
@@ -282,6 +282,7 @@ class Detector:
         strong = np.zeros(len(texts), bool)
         for i, items in evidence.items():
             strong[i] = any(item.strength == "strong" for item in items)
+        self._mark(texts, marks, np.flatnonzero((mt >= _LIKELY) | strong), evidence, starts)
         loosest = min(point.sentence for point in self._points.values())
         self._explain(texts, np.flatnonzero(mt >= loosest), evidence, starts)
 
@@ -358,12 +359,17 @@ class Detector:
                         evidence.setdefault(sentence, []).append(_moved(found, starts[sentence]))
 
     def _mark(
-        self, texts: list[str], marks: list[Marks], evidence: dict[int, list[Evidence]], starts: list[int]
+        self,
+        texts: list[str],
+        marks: list[Marks],
+        which: NDArray[np.int64],
+        evidence: dict[int, list[Evidence]],
+        starts: list[int],
     ) -> None:
-        """Add what the encoder takes for garbled to the evidence."""
-        limit = self.classifier.config["spans"]["limit"]
-        for i, (text, marked) in enumerate(zip(texts, marks, strict=True)):
-            found = spans(text, marked, limit)
+        """Add what the encoder takes for garbled in some of the sentences to the evidence."""
+        for i in which.tolist() if marks else ():
+            text, marked = texts[i], marks[i]
+            found = spans(text, marked, self.classifier.config["spans"]["limit"])
             if not found and any(item.strength == "strong" for item in evidence.get(i, ())):
                 # a rule is sure that something is wrong: where the encoder would look for it
                 found = spans(text, marked, float(marked.garbled.max(initial=-math.inf)))

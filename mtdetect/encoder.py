@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -247,6 +248,10 @@ class Encoder:
             raise ModelError(f"cannot use the encoder in {folder}: {' '.join(str(error).split())}") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # workers read the files themselves: a session cannot travel
+        return partial(type(self), cased=self.cased, separator=self.separator), (self.folder,)
 
     def read(self, articles: Sequence[Sequence[str]]) -> tuple[F64, list[Marks]]:
         """Read the sentences of articles.

@@ -15,6 +15,7 @@ import pytest
 from mtdetect import ArticleScore, Detector
 from mtdetect.classifier import model_folder
 from mtdetect.detector import uncertain
+from mtdetect.filter import Rule, filter_corpus
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -85,6 +86,18 @@ def test_alone_and_beside_others_the_scores_are_the_same(accurate: Detector, art
     together = list(accurate.score_many(texts))
     assert together == [accurate.score(text) for text in texts]
     assert together[::-1] == list(accurate.score_many(texts[::-1]))
+
+
+def test_other_processes_score_the_same(tmp_path: Path, cascade: Detector, articles: dict[str, str]) -> None:
+    source = tmp_path / "scraped.jsonl"
+    texts = [*articles.values(), GARBLED, CLEAN]
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    counts = filter_corpus([source], tmp_path / "out", Rule(0), cascade, workers=2)
+    rows = (tmp_path / "out" / source.name).read_bytes().splitlines()
+    assert counts["n_kept"] == len(rows) == len(texts)
+    for row, article in zip(rows, cascade.score_many(texts), strict=True):
+        found = orjson.loads(row)["mtdetect"]
+        assert (found["quality"], found["signature"]) == (article.to_dict()["quality"], article.signature)
 
 
 def test_neighbours_are_context(accurate: Detector) -> None:
