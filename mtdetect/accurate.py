@@ -93,7 +93,9 @@ class AccurateClassifier:
         if (
             not is_configuration(config, _FORMAT, _CONFIG)
             or {name: type(value) for name, value in config["encoder"].items()} != _ENCODER
-            or set(config["blend"]) != {*HEADS, "sentence"}
+            or {name: len(values) for name, values in config["blend"].items()} != dict.fromkeys((*HEADS, "sentence"), 3)
+            or not {"limit"} <= set(config["spans"])
+            or not {"clean", "human", "garbled"} <= set(config["cascade"])
         ):
             raise ModelError(f"{folder / 'config.json'} is not that of an accurate model, format {_FORMAT}")
         for name in FILES:

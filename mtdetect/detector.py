@@ -77,8 +77,9 @@ class Detector:
     ignore : iterable of str
         Categories that are switched off: what they would find is neither shown nor counted in any score. Without
         ``"unnatural_phrasing"``, `mt_score` alone flags no sentence; without ``"page_residue"``, such lines are text.
-    first : Detector, optional
-        Judges every article first, with the linear model; the classifier only where that is uncertain.
+    cascade : bool
+        Whether the linear model of an accurate classifier judges every article first, and the encoder only where that
+        is uncertain.
 
     Raises
     ------
@@ -100,14 +101,15 @@ class Detector:
         point: str = DEFAULT_POINT,
         *,
         ignore: Iterable[str] = (),
-        first: Detector | None = None,
+        cascade: bool = False,
     ) -> None:
         self.classifier = classifier
         self._encoded = classifier if isinstance(classifier, AccurateClassifier) else None
         self._linear = classifier.fast if isinstance(classifier, AccurateClassifier) else classifier
-        self.first = first
         self.point = point
         self.ignore = ignored(ignore)
+        self.cascade = cascade and self._encoded is not None
+        self._first = Detector(self._linear, point, ignore=self.ignore) if self.cascade else None
         self._points: Mapping[str, OperatingPoint] = classifier.points
         if _PHRASING in self.ignore:
             self._points = {name: replace(one, sentence=math.inf) for name, one in classifier.points.items()}
@@ -138,10 +140,7 @@ class Detector:
         classifier = load_model(folder)
         if point not in classifier.points:
             raise ModelError(f"no operating point {point!r}; this model has {', '.join(classifier.points)}")
-        first = None
-        if name == "cascade" and folder != Path(name) and isinstance(classifier, AccurateClassifier):
-            first = cls(classifier.fast, point, ignore=ignore)
-        return cls(classifier, point, ignore=ignore, first=first)
+        return cls(classifier, point, ignore=ignore, cascade=str(name) == "cascade" and folder != Path(name))
 
     def score(self, text: str) -> ArticleScore:
         """Score one article.
@@ -205,8 +204,8 @@ class Detector:
     def _signature(self) -> str:
         config = self.classifier.config
         model = f"{config['name']}@{self.classifier.digest}"
-        if self.first:
-            model = f"cascade:{self.first.classifier.config['name']}@{self.first.classifier.digest}+{model}"
+        if self._first:
+            model = f"cascade:{self._first.classifier.config['name']}@{self._first.classifier.digest}+{model}"
         off = f"|ignore:{','.join(sorted(self.ignore))}" if self.ignore else ""
         return f"mtdetect:{__version__}|model:{model}|op:{self.point}|min_words:{MIN_WORDS}{off}"
 
@@ -248,9 +247,9 @@ class Detector:
         return draft._replace(evidence=evidence, reason=reason)
 
     def _judge(self, drafts: list[_Draft]) -> list[ArticleScore]:
-        if self.first is None:
+        if self._first is None:
             return self._judge_all(drafts)
-        found = [replace(article, signature=self._signature) for article in self.first._judge_all(drafts)]
+        found = [replace(article, signature=self._signature) for article in self._first._judge_all(drafts)]
         open_ = [i for i, article in enumerate(found) if uncertain(article, self.classifier.config["cascade"])]
         for i, article in zip(open_, self._judge_all([drafts[i] for i in open_]), strict=True):
             found[i] = article

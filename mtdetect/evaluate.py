@@ -184,7 +184,7 @@ def _reading_ahead(
         if row["label"] != "human" and row["sentences"]
     ]
     encoder.read_ahead([*articles, *sides, *masked, *([row["text"]] for row in singles)])
-    return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore, first=detector.first)
+    return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore, cascade=detector.cascade)
 
 
 @dataclass(frozen=True)

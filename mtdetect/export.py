@@ -50,7 +50,8 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     described: dict[str, Any] = model.backbone.config.to_diff_dict()
     described["architectures"] = [type(model.backbone).__name__]
     described["dtype"] = "float16"
-    described.pop("_name_or_path", None)
+    for name in ("_model_name_or_path", "quantization_config"):  # of what it started from
+        described.pop(name, None)
     return described
 
 

@@ -371,7 +371,8 @@ def _with_settings_of(signature: str, detector: Detector) -> Detector | None:
     if point is None or point[1] not in detector.classifier.points:
         return None
     try:
-        same = Detector(detector.classifier, point[1], ignore=ignore[1].split(",") if ignore else ())
+        off = ignore[1].split(",") if ignore else ()
+        same = Detector(detector.classifier, point[1], ignore=off, cascade=detector.cascade)
     except ValueError:
         return None
     return same if same.score("").signature == signature else None

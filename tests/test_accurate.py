@@ -100,6 +100,15 @@ def test_other_processes_score_the_same(tmp_path: Path, cascade: Detector, artic
         assert (found["quality"], found["signature"]) == (article.to_dict()["quality"], article.signature)
 
 
+def test_settings_of_a_cascade_are_those_of_both(cascade: Detector) -> None:
+    off = Detector.from_pretrained(Path("cascade"), point="fpr_5", ignore=iter(["unnatural_phrasing"]))
+    for text in (GARBLED, CLEAN):
+        article = off.score(text)
+        assert "|model:cascade:" in article.signature and "|op:fpr_5|" in article.signature
+        assert article.point.name == "fpr_5"
+        assert not any(item.category == "unnatural_phrasing" for s in article.sentences for item in s.evidence)
+
+
 def test_neighbours_are_context(accurate: Detector) -> None:
     heads = [
         accurate.classifier.encoder.read([[before, "He hits."]])[0][1, 1]  # type: ignore[union-attr]
@@ -158,6 +167,13 @@ def test_acceptance_article(accurate: Detector, words: str) -> None:
     article = accurate.score(SEED.read_text("utf-8"))
     assert article.quality is not None and article.quality < 50
     assert any(words in span for span in marked(article))
+
+
+def test_the_checkpoint_loads_with_transformers_to_be_trained_on(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    model = transformers.AutoModel.from_pretrained(FOLDER).float()
+    assert not hasattr(model.config, "quantization_config") and model.num_parameters() > 40_000_000
+    model.save_pretrained(tmp_path)
 
 
 def test_figures_of_the_card_are_those_of_this_model(accurate: Detector) -> None:

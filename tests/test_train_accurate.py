@@ -332,7 +332,7 @@ def test_the_cascade_asks_only_where_fast_is_uncertain(model: tuple[Path, Accura
     limits = {"clean": 0.0, "human": sorted(scores)[len(scores) // 2], "garbled": 0.0}
     classifier = replace(model[1], config=model[1].config | {"cascade": limits})
     accurate = Detector(classifier)
-    cascade = Detector(classifier, first=fast)
+    cascade = Detector(classifier, cascade=True)
     asked = 0
     for text, found, by_fast in zip(texts, cascade.score_many(texts), fast.score_many(texts), strict=True):
         expected = accurate.score(text) if uncertain(by_fast, limits) else by_fast
