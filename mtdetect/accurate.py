@@ -93,16 +93,18 @@ class AccurateClassifier:
         if (
             not is_configuration(config, _FORMAT, _CONFIG)
             or {name: type(value) for name, value in config["encoder"].items()} != _ENCODER
-            or {name: len(values) for name, values in config["blend"].items()} != dict.fromkeys((*HEADS, "sentence"), 3)
-            or not {"limit"} <= set(config["spans"])
-            or not {"clean", "human", "garbled"} <= set(config["cascade"])
+            or set(config["blend"]) != {*HEADS, "sentence"}
+            or not all(_are_numbers(values, 3) for values in config["blend"].values())
+            or not _are_numbers([config["spans"].get("limit")], 1)
+            or not _are_numbers([config["cascade"].get(name) for name in ("clean", "human", "garbled")], 3)
         ):
             raise ModelError(f"{folder / 'config.json'} is not that of an accurate model, format {_FORMAT}")
         for name in FILES:
             if config["checksums"].get(name) != hashlib.sha256(file_bytes(folder / name)).hexdigest():
                 raise ModelError(f"{folder / name} does not match its checksum in config.json")
         name, _, digest = config["fast"].partition("@")
-        fast = FastClassifier.load(model_folder(name))
+        beside = folder.parent / name  # not what has the same name in the current folder
+        fast = FastClassifier.load(beside if (beside / "config.json").is_file() else model_folder(name))
         if fast.digest != digest:
             raise ModelError(f"{folder} goes with the linear model {config['fast']}: this one is {name}@{fast.digest}")
         return cls(config, fast, Encoder(folder, **config["encoder"]), hashlib.sha256(described).hexdigest()[:8])
@@ -131,6 +133,10 @@ class AccurateClassifier:
         """
         read, marks = self.encoder.read(articles)
         return blended(self.config["blend"], z, read), marks
+
+
+def _are_numbers(values: Any, n: int) -> bool:
+    return isinstance(values, list) and len(values) == n and all(isinstance(value, int | float) for value in values)
 
 
 def blended(blend: dict[str, list[float]], z: F64, read: F64) -> F64:

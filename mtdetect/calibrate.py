@@ -1,4 +1,4 @@
-"""From raw outputs of the linear model to probabilities, operating points and quality, on the dev split."""
+"""From raw outputs of a model to probabilities, operating points and quality, on the dev split."""
 
 from __future__ import annotations
 

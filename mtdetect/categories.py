@@ -77,7 +77,7 @@ CATEGORIES: dict[str, Category] = {
         "He left, stressing that talks would go on.", ("weak",), "word",
     ),
     "unnatural_phrasing": Category(
-        "the words that speak most for a machine in a sentence that the model alone would flag at fpr_5 at least",
+        "the words that speak most for a machine, or that no fluent writer would choose, in a suspicious sentence",
         "", ("weak",), "word",
     ),
     "page_residue": Category(

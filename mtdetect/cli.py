@@ -505,8 +505,6 @@ def evaluate(
     """Measure a model, on the dev split or on your own texts. Prints the tables, and can write the figures."""
     if data is None and not (pairs or people):
         _fail("name what to measure on: --data DIR, --pairs PAIRS.parquet, --people INPUT")
-    if model == "cascade":
-        _fail("each half of the cascade has thresholds of its own: evaluate fast and accurate")
     if matrix and data is None:
         _fail("--matrix trains models: it needs --data DIR")
     if matrix and share < 1:
@@ -541,7 +539,7 @@ def evaluate(
         texts: dict[str, list[str]] = {}
         for name, record in records:
             texts.setdefault(Path(name).stem, []).append(record.text or "")
-        metrics = measure(Detector.from_pretrained(folder), data, pairs or (), texts, share, _note)
+        metrics = measure(Detector.from_pretrained(model), data, pairs or (), texts, share, _note)
         _put(_safe_lines(tables(metrics)))
     if target is not None:
         target.write_bytes(orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

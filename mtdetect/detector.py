@@ -281,7 +281,8 @@ class Detector:
         strong = np.zeros(len(texts), bool)
         for i, items in evidence.items():
             strong[i] = any(item.strength == "strong" for item in items)
-        self._mark(texts, marks, np.flatnonzero((mt >= _LIKELY) | strong), evidence, starts)
+        if marks:
+            self._mark(texts, marks, mt, strong, evidence, starts)
         loosest = min(point.sentence for point in self._points.values())
         self._explain(texts, np.flatnonzero(mt >= loosest), evidence, starts)
 
@@ -361,15 +362,16 @@ class Detector:
         self,
         texts: list[str],
         marks: list[Marks],
-        which: NDArray[np.int64],
+        mt: F64,
+        strong: NDArray[np.bool_],
         evidence: dict[int, list[Evidence]],
         starts: list[int],
     ) -> None:
-        """Add what the encoder takes for garbled in some of the sentences to the evidence."""
-        for i in which.tolist() if marks else ():
+        """Add what the encoder takes for garbled to the evidence, in sentences that are likely or surely damaged."""
+        for i in np.flatnonzero((mt >= _LIKELY) | strong).tolist():
             text, marked = texts[i], marks[i]
             found = spans(text, marked, self.classifier.config["spans"]["limit"])
-            if not found and any(item.strength == "strong" for item in evidence.get(i, ())):
+            if not found and strong[i]:
                 # a rule is sure that something is wrong: where the encoder would look for it
                 found = spans(text, marked, float(marked.garbled.max(initial=-math.inf)))
             for start, end, kind in found:

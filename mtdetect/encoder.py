@@ -111,7 +111,8 @@ def tokenised(tokenizer: Any, sentences: Sequence[str], *, cased: bool) -> list[
     """
     texts, origins = views(sentences, cased=cased)
     found = []
-    for origin, encoded in zip(origins, tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
+    for text, origin in zip(texts, origins, strict=True):
+        encoded = tokenizer.encode(text, add_special_tokens=False)  # a batch would start a thread for each core
         ids = np.array(encoded.ids[: WINDOW - 1], np.int32)
         spans = np.array(encoded.offsets[: WINDOW - 1], np.int32).reshape(-1, 2)
         last = np.maximum(spans[:, 1] - 1, spans[:, 0])

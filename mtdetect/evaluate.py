@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtdetect.accurate import CALIBRATED, AccurateClassifier
-from mtdetect.data import Pair, bucket, read_pairs, read_rows, sentences_of
+from mtdetect.data import DataError, Pair, bucket, read_pairs, read_rows, sentences_of
 from mtdetect.detector import Detector
 from mtdetect.encoder import RememberingEncoder
 from mtdetect.intervals import auroc, bootstrap, rate, spearman
@@ -184,7 +184,7 @@ def _reading_ahead(
         if row["label"] != "human" and row["sentences"]
     ]
     encoder.read_ahead([*articles, *sides, *masked, *([row["text"]] for row in singles)])
-    return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore, cascade=detector.cascade)
+    return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore)
 
 
 @dataclass(frozen=True)
@@ -418,8 +418,10 @@ def evaluate(
     Raises
     ------
     DataError
-        If the data are missing.
+        If the data are missing, or the detector is a cascade.
     """
+    if detector.cascade:
+        raise DataError("each half of a cascade has thresholds of its own: evaluate fast and accurate")
     rows: list[dict[str, Any]] = [
         {"source": name, "label": "people", "lang_pair": "", "group": f"{name} {i}", "text": text, "sentences": None}
         for name, texts in (people or {}).items()

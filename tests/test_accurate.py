@@ -8,13 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import orjson
 import pytest
 
 from mtdetect import ArticleScore, Detector
 from mtdetect.classifier import model_folder
+from mtdetect.cli import main
+from mtdetect.data import DataError
 from mtdetect.detector import uncertain
+from mtdetect.evaluate import evaluate
 from mtdetect.filter import Rule, filter_corpus
 
 pytest.importorskip("onnxruntime")
@@ -109,6 +111,25 @@ def test_settings_of_a_cascade_are_those_of_both(cascade: Detector) -> None:
         assert not any(item.category == "unnatural_phrasing" for s in article.sentences for item in s.evidence)
 
 
+def test_a_folder_at_hand_does_not_hide_the_linear_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fast-v4").mkdir()
+    (tmp_path / "fast-v4" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert Detector.from_pretrained("accurate").score(GARBLED).n_flagged
+
+
+def test_a_cascade_is_not_measured_by_the_thresholds_of_one_half(
+    cascade: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "article.txt").write_text(GARBLED)
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--model", "cascade", "--people", str(tmp_path / "article.txt")])
+    assert ended.value.code == 2
+    assert "evaluate fast and accurate" in capsys.readouterr().err
+    with pytest.raises(DataError):
+        evaluate(cascade, None, people={"one": [GARBLED]})
+
+
 def test_neighbours_are_context(accurate: Detector) -> None:
     heads = [
         accurate.classifier.encoder.read([[before, "He hits."]])[0][1, 1]  # type: ignore[union-attr]
@@ -174,12 +195,6 @@ def test_the_checkpoint_loads_with_transformers_to_be_trained_on(tmp_path: Path)
     model = transformers.AutoModel.from_pretrained(FOLDER).float()
     assert not hasattr(model.config, "quantization_config") and model.num_parameters() > 40_000_000
     model.save_pretrained(tmp_path)
-
-
-def test_figures_of_the_card_are_those_of_this_model(accurate: Detector) -> None:
-    metrics = orjson.loads((FOLDER / "metrics.json").read_bytes())
-    assert metrics["signature"] == accurate.score("").signature
-    assert np.isfinite(metrics["matched auroc"]["article"]["wmt2022"]["value"])
 
 
 def test_it_is_small_enough_to_ship() -> None:

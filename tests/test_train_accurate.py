@@ -389,7 +389,12 @@ def test_configurations_of_another_shape_are_one_line(model: tuple[Path, Accurat
         with pytest.raises(ModelError, match=r"configuration|that of an accurate"):
             AccurateClassifier.load(folder)
     (folder / "config.json").write_bytes(good)
-    for changes in ({"encoder": {"cased": True}}, {"encoder": {"cased": 1, "separator": 3}}, {"blend": {}}):
+    blend = model[1].config["blend"]
+    for changes in (
+        {"encoder": {"cased": True}}, {"encoder": {"cased": 1, "separator": 3}}, {"blend": {}},
+        {"blend": blend | {"style": [1.0]}}, {"blend": blend | {"sentence": 3}}, {"spans": {}},
+        {"cascade": {"clean": 80}},
+    ):  # fmt: skip
         rewritten(folder, **changes)
         with pytest.raises(ModelError, match="that of an accurate model"):
             AccurateClassifier.load(folder)
