@@ -55,6 +55,11 @@ def test_figures_of_the_accurate_model_are_its_own() -> None:
     for figure in figures:
         assert short(figure) in section and short(figure) in card
     assert f"`{metrics['signature']}`" in section
+    for row in map(orjson.loads, (ROOT / "tests" / "benchmarks" / "ablations.jsonl").read_bytes().splitlines()):
+        (shown,) = (line for line in card.splitlines() if line.startswith(f"| {row['variant']} |"))
+        figures = [row[name] for name in ("wmt2022 article", "epo sentence", "hbs sentence", "mlqe-da Spearman")]
+        cells = shown.strip("| ").split(" | ")[1:]
+        assert all(cell == "–" or float(cell) == figure for cell, figure in zip(cells, figures, strict=True))
 
 
 def test_readme_holds_the_figures_of_the_measurement() -> None:
