@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import socket
 import struct
 import sys
@@ -30,6 +31,14 @@ def pytest_configure() -> None:
 
         with socket.socket() as any_socket:
             fcntl.ioctl(any_socket, _SET_FLAGS, _UP)
+
+
+@pytest.fixture(autouse=True)
+def sigpipe() -> Iterator[None]:
+    """Undo what the command line does to SIGPIPE: else a later test that writes to a dead process would end us all."""
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ def model() -> str:
 
 
 @pytest.fixture
-def run(model: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(model: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Call `main` as the console script does, standard output and error being pipes."""
 
     def call(*args: str, stdin: bytes | None = b"") -> Result:
@@ -77,9 +77,7 @@ def run(model: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pyte
         out, err = capfdbinary.readouterr()
         return Result(code, out.decode(), err.decode())
 
-    before = signal.getsignal(signal.SIGPIPE)
-    yield call
-    signal.signal(signal.SIGPIPE, before)
+    return call
 
 
 def on_terminal(*args: str, **env: str) -> str:
