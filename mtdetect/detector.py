@@ -42,7 +42,7 @@ DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
 _BATCH_CHARS = 100_000
-_LIKELY = 0.5  # the mt_score from which on garbled words are shown: people's sentences have odd words, too
+_DENSE = 0.3  # mean probability of the tokens of a sentence to be garbled, from which on it is shown which
 _PHRASING = "unnatural_phrasing"
 _GARBLED = "words that a fluent writer would not put here"
 _WORD, _LETTERS = re.compile(r"\S+"), re.compile(r"\w+")
@@ -281,10 +281,10 @@ class Detector:
         strong = np.zeros(len(texts), bool)
         for i, items in evidence.items():
             strong[i] = any(item.strength == "strong" for item in items)
+        suspect = mt >= min(point.sentence for point in self._points.values())
         if marks:
-            self._mark(texts, marks, mt, strong, evidence, starts)
-        loosest = min(point.sentence for point in self._points.values())
-        self._explain(texts, np.flatnonzero(mt >= loosest), evidence, starts)
+            self._mark(texts, marks, suspect, strong, evidence, starts)
+        self._explain(texts, np.flatnonzero(suspect), evidence, starts)
 
         point = self._points[self.point]
         flagged = strong | (mt >= point.sentence)
@@ -362,13 +362,14 @@ class Detector:
         self,
         texts: list[str],
         marks: list[Marks],
-        mt: F64,
+        suspect: NDArray[np.bool_],
         strong: NDArray[np.bool_],
         evidence: dict[int, list[Evidence]],
         starts: list[int],
     ) -> None:
         """Add what the encoder takes for garbled to the evidence, in sentences that are likely or surely damaged."""
-        for i in np.flatnonzero((mt >= _LIKELY) | strong).tolist():
+        damaged = np.array([is_dense(marked) for marked in marks], bool)
+        for i in np.flatnonzero(damaged | suspect | strong).tolist():
             text, marked = texts[i], marks[i]
             found = spans(text, marked, self.classifier.config["spans"]["limit"])
             if not found and strong[i]:
@@ -384,17 +385,24 @@ class Detector:
         self, texts: list[str], which: NDArray[np.int64], evidence: dict[int, list[Evidence]], starts: list[int]
     ) -> None:
         """Add the words that speak most for a machine, for every sentence that some operating point flags."""
+        mix = self._linear.config["mt"]["sentence"]["weights"]
         if self._encoded is not None:
             which = np.array([i for i in which if not any(x.source == "model" for x in evidence.get(i, ()))], np.int64)
+            style, _, roundtrip = self._encoded.config["blend"]["sentence"]
+            mix = [style, roundtrip * self._encoded.config["blend"]["roundtrip"][1]]
         if not len(which):
             return
-        mix = self._linear.config["mt"]["sentence"]["weights"]
         spread = self._linear.contributions([texts[i] for i in which], mix)
         for i, values in zip(which.tolist(), spread, strict=True):
             span = _most_machine_like(texts[i], values)
             message = "wording more usual in machine translation than in human English"
             items = evidence.setdefault(i, [])
             items.append(Evidence(starts[i] + span[0], starts[i] + span[1], _PHRASING, message, "weak", "model"))
+
+
+def is_dense(marks: Marks) -> bool:
+    """Return whether so much of a sentence is garbled that a single surprising word isn't all."""
+    return len(marks.garbled) > 0 and float(sigmoid(marks.garbled.astype(np.float64)).mean()) >= _DENSE
 
 
 def spans(text: str, marks: Marks, limit: float) -> list[tuple[int, int, str]]:

@@ -13,11 +13,10 @@ import torch
 
 from mtdetect.encoder import INT8_BLOCK, int8_names
 from mtdetect.finetune import Reader
-from mtdetect.start import Start
+from mtdetect.start import HEADS, Start
 
 __all__ = ["export"]
 
-HEADS = "mtdetect.heads"
 _WEIGHTS, _GRAPH = "model.safetensors", "model.onnx"
 
 
@@ -40,7 +39,7 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
     tensors = {name: value.half().contiguous() for name, value in model.backbone.state_dict().items()}
-    tensors |= {f"{HEADS}.{name}": value.half().contiguous() for name, value in model.heads.state_dict().items()}
+    tensors |= {HEADS + name: value.half().contiguous() for name, value in model.heads.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / _WEIGHTS, {"format": "pt"})
     (folder / _WEIGHTS).chmod(0o644)  # it is written for its owner alone
@@ -96,7 +95,7 @@ def _graph(model: Reader, folder: Path) -> None:
 
     for initializer in graph.graph.initializer:
         name = initializer.name
-        place = layout.get(name.removeprefix("backbone.").replace("heads.", f"{HEADS}."))
+        place = layout.get(name.removeprefix("backbone.").replace("heads.", HEADS))
         if name in packed:
             n, k = packed[name]
             integers, scales = int8_names(name.removeprefix("backbone."))

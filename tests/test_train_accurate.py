@@ -32,7 +32,7 @@ for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensor
 
 from tiny import write_bert, write_llama  # noqa: E402
 
-from mtdetect.finetune import OUTPUTS  # noqa: E402
+from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
 from mtdetect.start import load, prune  # noqa: E402
 from mtdetect.train_accurate import train_accurate  # noqa: E402
 
@@ -79,6 +79,22 @@ def test_progress_tells_losses_and_a_figure_of_the_dev_split(
     model: tuple[Path, AccurateClassifier], lines: list[str]
 ) -> None:
     assert any(line.startswith("dev: style ") and "garble" in line and "quality" in line for line in lines)
+
+
+def test_a_training_goes_on_from_an_accurate_model(model: tuple[Path, AccurateClassifier], llama: Path) -> None:
+    folder, found = model
+    start, before = load(str(folder)), load(str(llama))
+    again = Reader(start.backbone, start.heads).eval()
+    parts = articles(20)
+    said, _ = found.encoder.read(parts)
+    error = read(again, start, parts) - said
+    assert (error.std(axis=1) < 0.1 * said.std(axis=1)).all()
+    assert before.heads is None
+
+    # what a word is was learned from more text than this
+    weights = [one.backbone.get_input_embeddings().weight for one in (start, before)]
+    for token, number in start.tokenizer.get_vocab().items():
+        assert torch.equal(weights[0][number], weights[1][before.tokenizer.token_to_id(token)].half().float())
 
 
 def torch_model(folder: Path, *, int8: bool) -> tuple[torch.nn.Module, torch.nn.Module]:

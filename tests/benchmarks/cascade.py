@@ -10,45 +10,54 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtdetect import Detector
 from mtdetect.accurate import CALIBRATED, AccurateClassifier
 from mtdetect.data import bucket, read_pairs, read_rows, sentences_of
 from mtdetect.detector import uncertain
 from mtdetect.encoder import RememberingEncoder
+from mtdetect.intervals import rate
 
 
-def main(data: Path, pairs: Path, share: str) -> None:
+def main(data: Path, pairs: Path, part_of: str) -> None:
     """Print a line for each kind of text."""
     model = Detector.from_pretrained("accurate").classifier
     assert isinstance(model, AccurateClassifier)
     encoder = RememberingEncoder(model.encoder.folder, **model.config["encoder"])
-    lowest = max(1 - float(share), CALIBRATED)
-    of_kind: dict[str, list[list[str]]] = {}
+    lowest = max(1 - float(part_of), CALIBRATED)
+    of_kind: dict[str, list[tuple[str, list[str]]]] = {}
     for row in read_rows(data, "articles_dev"):
         if bucket(row["group"]) >= lowest and (part := sentences_of(row)):
-            of_kind.setdefault(row["label"], []).append(part)
+            of_kind.setdefault(row["label"], []).append((row["group"], part))
     for pair in read_pairs([pairs]):
         if bucket(pair.group) >= lowest and pair.pivot in ("epo", "hbs"):
-            of_kind.setdefault(pair.pivot, []).append(list(pair.machine))
-    encoder.read_ahead([part for parts in of_kind.values() for part in parts])
+            of_kind.setdefault(pair.pivot, []).append((pair.group, list(pair.machine)))
+    encoder.read_ahead([part for parts in of_kind.values() for _, part in parts])
     accurate, fast = Detector(replace(model, encoder=encoder)), Detector(model.fast)
     for kind, parts in of_kind.items():
-        by_fast = [fast.score_sentences(part) for part in parts]
+        by_fast = [fast.score_sentences(part) for _, part in parts]
         both = [
-            (one, other, uncertain(one, model.config["cascade"]))
-            for one, other in zip(by_fast, map(accurate.score_sentences, parts), strict=True)
+            (group, one, other, uncertain(one, model.config["cascade"]))
+            for (group, _), one, other in zip(
+                parts, by_fast, (accurate.score_sentences(part) for _, part in parts), strict=True
+            )
             if other.quality is not None
         ]
-        asked = np.array([asks for _, _, asks in both])
-        quality = np.array([[one.quality, other.quality] for one, other, _ in both], float).T
-        called = np.array([[one.machine_translated, other.machine_translated] for one, other, _ in both]).T
-        print(f"{kind}: {len(both)} articles, asked for {asked.mean():.1%}", end="")
+        group = np.unique([name for name, *_ in both], return_inverse=True)[1]
+
+        def share(hit: NDArray[np.bool_], group: NDArray[np.int64] = group) -> str:
+            found = rate(hit, group)
+            return f"{found['value']:.2%} [{found['low']:.2%}, {found['high']:.2%}]"
+
+        asked = np.array([asks for *_, asks in both])
+        quality = np.array([[one.quality, other.quality] for _, one, other, _ in both], float).T
+        called = np.array([[one.machine_translated, other.machine_translated] for _, one, other, _ in both]).T
+        print(f"{kind}: {len(both)} articles, asked for {share(asked)}", end="")
         for name, verdict in (("quality below 50", quality < 50), ("called machine-translated", called)):
             cascade = np.where(asked, verdict[1], verdict[0])
-            differ = (cascade != verdict[1]).mean()
-            shares = f"accurate {verdict[1].mean():.2%}, cascade {cascade.mean():.2%}, differ {differ:.2%}"
-            print(f"; {name}: {shares}", end="")
+            print(f"; {name}: accurate {share(verdict[1])}, cascade {share(cascade)}", end="")
+            print(f", differ {share(cascade != verdict[1])}", end="")
         print(f"; quality differs where not asked by {np.abs(quality[0] - quality[1])[~asked].mean():.1f}", flush=True)
 
 
