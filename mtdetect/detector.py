@@ -36,7 +36,7 @@ from mtdetect.text import Edits, looks_english, split_sentences
 from mtdetect.types import ArticleScore, Evidence, OperatingPoint, SentenceScore
 from mtdetect.version import __version__
 
-__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "spans", "uncertain"]
+__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "is_dense", "spans", "uncertain"]
 
 DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25

@@ -63,7 +63,8 @@ def train_accurate(
         Round trips of clean training articles, from `mtdetect roundtrip`, through two pivots at least: the first in the
         alphabet is kept from the encoder, for the calibration.
     init : str
-        A folder, an installed package that carries weights, or a name on a hub.
+        A folder, that of an accurate model too, which goes on learning; an installed package that carries weights; or a
+        name on a hub.
     layers : int, optional
         How many of the lower layers to keep; by default all.
     tokens : int

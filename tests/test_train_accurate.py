@@ -23,7 +23,7 @@ from mtdetect.accurate import CALIBRATED, FILES, AccurateClassifier
 from mtdetect.classifier import ModelError
 from mtdetect.cli import main
 from mtdetect.data import DataError, bucket, read_rows
-from mtdetect.detector import spans, uncertain
+from mtdetect.detector import is_dense, spans, uncertain
 from mtdetect.encoder import SPAN_KINDS, Encoder, Marks, int8_names, int8_weights
 
 torch = pytest.importorskip("torch")
@@ -32,6 +32,8 @@ for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensor
 
 from tiny import write_bert, write_llama  # noqa: E402
 
+from mtdetect import finetune  # noqa: E402
+from mtdetect.examples import learn_from  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
 from mtdetect.start import load, prune  # noqa: E402
 from mtdetect.train_accurate import train_accurate  # noqa: E402
@@ -95,6 +97,35 @@ def test_a_training_goes_on_from_an_accurate_model(model: tuple[Path, AccurateCl
     weights = [one.backbone.get_input_embeddings().weight for one in (start, before)]
     for token, number in start.tokenizer.get_vocab().items():
         assert torch.equal(weights[0][number], weights[1][before.tokenizer.token_to_id(token)].half().float())
+
+
+@pytest.mark.parametrize("stays", [0.0, 0.6, 1.0])
+def test_so_much_of_an_accurate_model_stays(
+    model: tuple[Path, AccurateClassifier], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stays: float
+) -> None:
+    torch.set_num_threads(1)
+    known = learn_from(data, [], lambda row: True, 0)
+
+    def trained(stays: float, folder: str) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(finetune, "_STAYS", stays)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        plan = finetune.Plan(4000)
+        return finetune.fit(load(str(model[0])), known, plan, tmp_path / folder, str, str).state_dict()
+
+    start = load(str(model[0]))
+    before, after = Reader(start.backbone, start.heads).state_dict(), trained(0.0, "all")
+    assert any((after[name] - before[name]).abs().max() > 1e-4 for name in before)
+    for name, value in trained(stays, "some").items():
+        assert torch.allclose(value, after[name].lerp(before[name], stays), atol=1e-6), name
+
+
+def test_a_surprising_word_makes_no_garbled_sentence() -> None:
+    def marks(*garbled: float) -> Marks:
+        place = np.arange(len(garbled), dtype=np.int32)
+        return Marks(place, place + 1, np.array(garbled, np.float32), np.zeros((len(garbled), 7), np.float32))
+
+    assert is_dense(marks(3, -3)) and is_dense(marks(0, 0, 0))
+    assert not is_dense(marks(9, -3, -3, -3, -3)) and not is_dense(marks())
 
 
 def torch_model(folder: Path, *, int8: bool) -> tuple[torch.nn.Module, torch.nn.Module]:

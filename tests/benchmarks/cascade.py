@@ -20,12 +20,12 @@ from mtdetect.encoder import RememberingEncoder
 from mtdetect.intervals import rate
 
 
-def main(data: Path, pairs: Path, part_of: str) -> None:
+def main(data: Path, pairs: Path, share: str) -> None:
     """Print a line for each kind of text."""
     model = Detector.from_pretrained("accurate").classifier
     assert isinstance(model, AccurateClassifier)
     encoder = RememberingEncoder(model.encoder.folder, **model.config["encoder"])
-    lowest = max(1 - float(part_of), CALIBRATED)
+    lowest = max(1 - float(share), CALIBRATED)
     of_kind: dict[str, list[tuple[str, list[str]]]] = {}
     for row in read_rows(data, "articles_dev"):
         if bucket(row["group"]) >= lowest and (part := sentences_of(row)):
@@ -46,18 +46,18 @@ def main(data: Path, pairs: Path, part_of: str) -> None:
         ]
         group = np.unique([name for name, *_ in both], return_inverse=True)[1]
 
-        def share(hit: NDArray[np.bool_], group: NDArray[np.int64] = group) -> str:
+        def percent(hit: NDArray[np.bool_], group: NDArray[np.int64] = group) -> str:
             found = rate(hit, group)
             return f"{found['value']:.2%} [{found['low']:.2%}, {found['high']:.2%}]"
 
         asked = np.array([asks for *_, asks in both])
         quality = np.array([[one.quality, other.quality] for _, one, other, _ in both], float).T
         called = np.array([[one.machine_translated, other.machine_translated] for _, one, other, _ in both]).T
-        print(f"{kind}: {len(both)} articles, asked for {share(asked)}", end="")
+        print(f"{kind}: {len(both)} articles, asked for {percent(asked)}", end="")
         for name, verdict in (("quality below 50", quality < 50), ("called machine-translated", called)):
             cascade = np.where(asked, verdict[1], verdict[0])
-            print(f"; {name}: accurate {share(verdict[1])}, cascade {share(cascade)}", end="")
-            print(f", differ {share(cascade != verdict[1])}", end="")
+            print(f"; {name}: accurate {percent(verdict[1])}, cascade {percent(cascade)}", end="")
+            print(f", differ {percent(cascade != verdict[1])}", end="")
         print(f"; quality differs where not asked by {np.abs(quality[0] - quality[1])[~asked].mean():.1f}", flush=True)
 
 
