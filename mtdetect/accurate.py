@@ -21,11 +21,12 @@ from mtdetect.classifier import (
     is_configuration,
     model_folder,
     points_of,
+    sigmoid,
 )  # fmt: skip
 from mtdetect.encoder import Encoder, Marks
 from mtdetect.types import OperatingPoint
 
-__all__ = ["CALIBRATED", "ENCODED", "FILES", "AccurateClassifier", "load_model", "save_config"]
+__all__ = ["CALIBRATED", "ENCODED", "FILES", "AccurateClassifier", "in_article", "load_model", "save_config"]
 
 FILES = ("model.onnx", "model.safetensors", "tokenizer.json")
 ENCODED = {"style": 0, "roundtrip": 1, "quality": 2, "garble": 1}
@@ -47,8 +48,10 @@ _CONFIG: dict[str, type] = {
     "checksums": dict,
 }
 _ENCODER = {"cased": bool, "separator": int}
-_FORMAT = 1
+_FORMAT = 2  # 1: sentences each by itself
 _SECTION = "mtdetect"
+_RATES = np.arange(1, 10) / 10  # how much of an article may be the machine's, each as likely
+_ALIKE = 0.2  # sentences of an article are alike: five tell as much of it as one of five articles each would
 
 F64 = NDArray[np.float64]
 
@@ -151,6 +154,35 @@ def blended(blend: dict[str, list[float]], z: F64, read: F64) -> F64:
     linear, encoded, soft = blend["sentence"]
     rows.append(linear * z[0] + encoded * read[ENCODED["style"]] + soft * np.logaddexp(0, rows[1]))
     return np.array(rows)
+
+
+def in_article(own: F64, sizes: NDArray[np.int64]) -> F64:
+    """Return how likely each sentence is the machine's, given all sentences of its article.
+
+    How much of the article is the machine's is not known beforehand; its sentences tell. In which order they stand does
+    not matter, and of two sentences of an article the one that is likelier by itself stays so.
+
+    Parameters
+    ----------
+    own : ndarray of shape (n_sentences,)
+        Log-odds of the sentences by themselves, were half of them the machine's.
+    sizes : ndarray of int, shape (n_articles,)
+        How many sentences each article has.
+
+    Returns
+    -------
+    ndarray of shape (n_sentences,)
+        0 to 1, higher is more machine-translated.
+    """
+    size = sizes[sizes > 0]
+    if not len(size):
+        return np.zeros(0)
+    seen = np.logaddexp(np.log1p(-_RATES), np.log(_RATES) + own[:, None])
+    told = _ALIKE * np.add.reduceat(seen, np.cumsum(size) - size, axis=0)
+    likely = np.exp(told - told.max(axis=1, keepdims=True))
+    likely = np.repeat(likely / likely.sum(axis=1, keepdims=True), size, axis=0)
+    found = likely * sigmoid(own[:, None] + np.log(_RATES / (1 - _RATES)))
+    return np.asarray(found.sum(axis=1), np.float64)
 
 
 def save_config(folder: Path, config: dict[str, Any], checkpoint: dict[str, Any]) -> AccurateClassifier:

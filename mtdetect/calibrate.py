@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.accurate import AccurateClassifier
+from mtdetect.accurate import AccurateClassifier, in_article
 from mtdetect.classifier import (
     FastClassifier,
     article_features,
@@ -169,7 +169,9 @@ def calibrate(
             features[use], machine[who][use] * 1.0, weight[who][use], [1] * features.shape[1]
         )
         mt[level] = {"intercept": intercept, "weights": slopes.tolist()}
-        probability[level] = sigmoid(intercept + (features * slopes).sum(axis=1))
+        log_odds = intercept + (features * slopes).sum(axis=1)
+        together = joined and level == "sentence"
+        probability[level] = in_article(log_odds, sizes) if together else sigmoid(log_odds)
     if not joined:
         (slope,) = mt["sentence"]["weights"]
         mt["sentence"]["weights"] = [slope, slope * _ROUNDTRIP_WEIGHT]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtdetect.accurate import AccurateClassifier, load_model
+from mtdetect.accurate import AccurateClassifier, in_article, load_model
 from mtdetect.artifacts import find_artifacts, spun_synonym
 from mtdetect.categories import CATEGORIES, ignored
 from mtdetect.classifier import (
@@ -275,7 +275,9 @@ class Detector:
             said, marks = z[:2], []
         style, roundtrip, quality_z, garble_z, weights = z
         fitted = config["mt"]["sentence"]
-        mt = sigmoid(sum((w * row for w, row in zip(fitted["weights"], said, strict=True)), fitted["intercept"]))
+        own = sum((w * row for w, row in zip(fitted["weights"], said, strict=True)), fitted["intercept"])
+        sizes = np.array([len(draft.spans) for draft in drafts])
+        mt = sigmoid(own) if self._encoded is None else in_article(own, sizes)
         scale = config["quality"]["sentence"]
         clean = sigmoid(scale["intercept"] + scale["slope"] * quality_z)
         strong = np.zeros(len(texts), bool)
@@ -293,7 +295,6 @@ class Detector:
             SentenceScore(starts[i], starts[i] + len(column[0]), *column, _ordered(evidence.get(i)))
             for i, column in enumerate(columns)
         ]
-        sizes = np.array([len(draft.spans) for draft in drafts])
         ends = np.cumsum(sizes)
         begins = (ends - sizes)[sizes > 0]
         weights *= np.concatenate([said_first(texts[a:b]) for a, b in zip(ends - sizes, ends, strict=True)])

@@ -23,6 +23,7 @@ from mtdetect.types import ArticleScore
 __all__ = ["evaluate"]
 
 MIN_ARTICLES = 15
+_RUN = 4
 F64 = NDArray[np.float64]
 B = NDArray[np.bool_]
 
@@ -256,6 +257,37 @@ class _Trips:
         }
 
 
+def spliced(pair: Pair, number: int) -> tuple[list[str], B]:
+    """Return an article of which runs of `_RUN` sentences are the machine's, every other one, and which those are."""
+    machine = (np.arange(len(pair.human)) // _RUN + number) % 2 == 1
+    sides = zip(pair.human, pair.machine, machine, strict=True)
+    return [made if of_machine else original for original, made, of_machine in sides], machine
+
+
+def _within(detector: Detector, trips: Sequence[_Trips]) -> dict[str, Any]:
+    """Return how well sentences of the machine are told from those around them that a person wrote."""
+    result = {}
+    for trip in trips:
+        scores, flags, machine, group = [], [], [], []
+        for number, pair in enumerate(trip.pairs):
+            sentences, made = spliced(pair, number)
+            found = detector.score_sentences(sentences).sentences
+            if len(found) != len(sentences):
+                continue
+            use = np.array([one != other for one, other in zip(pair.human, pair.machine, strict=True)], bool)
+            scores.append(np.array([sentence.mt_score for sentence in found])[use])
+            flags.append(np.array([sentence.flagged for sentence in found], bool)[use])
+            machine.append(made[use])
+            group.append(np.full(int(use.sum()), number))
+        z, hit, made, of = (np.concatenate(parts) for parts in (scores, flags, machine, group))
+        result[trip.name] = {
+            "sentence auroc": bootstrap([of], partial(lambda made, z, weights: auroc(made, z, weights[0]), made, z)),
+            "flagged": rate(hit[made], of[made]),
+            "people's flagged": rate(hit[~made], of[~made]),
+        }
+    return result
+
+
 def _evidence(scored: _Scored, trips: Sequence[_Trips]) -> dict[str, Any]:
     """Return how many sentences of each kind have evidence, and how precise it is against people's news.
 
@@ -457,6 +489,7 @@ def evaluate(
     log("matched figures: done")
     result["reliability"] = _reliability(scored, trips)
     if trips:
+        result["sentences within articles"] = _within(detector, trips)
         result["precision by share garbled"] = _worth(detector, scored, trips)
     result["shortcuts"] = _shortcuts(detector, rows, trips, with_mt)
     log("shortcuts: done")

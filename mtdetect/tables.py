@@ -37,6 +37,15 @@ def _round_trips(of: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _within(of: dict[str, Any]) -> list[str]:
+    heads = ["four sentences by each in turn", "sentence AUROC", "the machine's flagged, %", "people's flagged, %"]
+    lines = _head(heads)
+    for name, row in of.items():
+        shown = [_cell(row["sentence auroc"]), *(_cell(row[k], percent=True) for k in ("flagged", "people's flagged"))]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return lines
+
+
 def _matched(of: dict[str, Any]) -> list[str]:
     rows = [(name, figure, of["sentence"][name]) for name, figure in of["article"].items() if figure]
     return _head(["matched AUROC", "article", "sentence"]) + [f"| {n} | {_cell(a)} | {_cell(s)} |" for n, a, s in rows]
@@ -164,6 +173,7 @@ def _precision(part: dict[str, Any]) -> str:
 
 _TABLES: dict[str, Callable[[Any], list[str]]] = {
     "round trips": _round_trips,
+    "sentences within articles": _within,
     "matched auroc": _matched,
     "sentences flagged": partial(_rates, "sentences flagged"),
     "articles called machine-translated": partial(_rates, "articles called machine-translated"),

@@ -76,7 +76,8 @@ class SentenceScore:
     text : str
         The sentence, verbatim.
     mt_score : float
-        Calibrated probability in [0, 1] that the sentence is machine-translated; higher is more so.
+        Calibrated probability in [0, 1] that the sentence is machine-translated; higher is more so. That of an
+        `accurate` model takes the other sentences of the article into account.
     quality : float
         Predicted human judgement of the sentence, 0 to 100; higher is cleaner.
     flagged : bool

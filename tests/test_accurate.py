@@ -170,7 +170,7 @@ def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_p
             cwd=tmp_path, capture_output=True, check=True,
         ).stdout  # fmt: skip
         times.append(time.monotonic() - begin)
-    assert "accurate-v2@" in json.loads(out)["signature"]
+    assert "accurate-v3@" in json.loads(out)["signature"]
     assert min(times) < 4  # 2 on an idle core
 
 

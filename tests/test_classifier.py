@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtdetect import Detector
+from mtdetect.accurate import in_article
 from mtdetect.classifier import (
     HEADS,
     FastClassifier,
@@ -265,3 +266,36 @@ def test_encrypted_weights_are_damaged(trained: FastClassifier, tmp_path: Path) 
     (tmp_path / "config.json").write_bytes(orjson.dumps(config))
     with pytest.raises(ModelError, match=r"is damaged: .*encrypted"):
         FastClassifier.load(tmp_path)
+
+
+LOG_ODDS = st.lists(st.floats(-30, 30), max_size=40)
+
+
+@given(st.lists(LOG_ODDS, min_size=1, max_size=4), st.data())
+def test_sentences_in_their_article_keep_their_order_and_depend_on_no_other_article(
+    articles: list[list[float]], data: st.DataObject
+) -> None:
+    found = in_article(
+        np.concatenate([np.array(own, float) for own in articles]), np.array([len(own) for own in articles])
+    )
+    assert ((found >= 0) & (found <= 1)).all()
+    for own in articles:
+        alone, found = found[: len(own)], found[len(own) :]
+        assert alone.tolist() == in_article(np.array(own), np.array([len(own)])).tolist()
+        assert (np.diff(alone[np.argsort(own, kind="stable")]) >= -1e-12).all()
+        if own:
+            which = data.draw(st.permutations(range(len(own))))
+            assert in_article(np.array(own)[which], np.array([len(own)])) == pytest.approx(alone[which], abs=1e-9)
+            more = np.array(own)
+            more[which[0]] += data.draw(st.floats(0, 10))
+            assert (in_article(more, np.array([len(own)])) >= alone - 1e-9).all()
+
+
+def test_a_doubtful_sentence_is_what_its_article_is() -> None:
+    def judged(own: float, others: float, n: int) -> float:
+        return float(in_article(np.array([own] + [others] * n), np.array([n + 1]))[0])
+
+    assert judged(0, 0, 0) == pytest.approx(0.5)
+    assert judged(0, -3, 20) < 0.25 < judged(0, -3, 1) < 0.5 < judged(0, 3, 1) < 0.75 < judged(0, 3, 20)
+    # what is garbled beyond doubt is so in an article by a person, too
+    assert judged(8, -3, 200) > 0.99 and judged(-8, 3, 200) < 0.01

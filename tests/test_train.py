@@ -10,8 +10,8 @@ from pyarrow import parquet
 
 from mtdetect import Detector
 from mtdetect.classifier import FastClassifier
-from mtdetect.data import DataError, rule_columns, rule_matrix
-from mtdetect.evaluate import _precision, evaluate
+from mtdetect.data import DataError, Pair, rule_columns, rule_matrix
+from mtdetect.evaluate import _precision, evaluate, spliced
 from mtdetect.intervals import auroc
 from mtdetect.tables import tables
 from mtdetect.train import train_fast
@@ -35,6 +35,10 @@ def test_it_learns_what_the_machine_does(data: Path, trained: FastClassifier) ->
         assert trips["article auroc"]["value"] >= 0.99 and trips["sentence auroc"]["value"] >= 0.95
         assert trips["quality below 50"]["value"] > 0.9 > 0.1 > trips["originals below 50"]["value"]
         assert f"| apertium/{pivot} | 30 | 1.000" in tables(metrics)
+        within = metrics["sentences within articles"][f"apertium/{pivot}"]
+        assert within["sentence auroc"]["value"] >= 0.95
+        assert within["flagged"]["value"] > 0.5 > 0.1 > within["people's flagged"]["value"]
+        assert 0.4 < within["flagged"]["n"] / (within["flagged"]["n"] + within["people's flagged"]["n"]) < 0.6
     assert "| wmt2021 | 1.000 [1.000, 1.000] |" in tables(metrics)
     words = metrics["evidence"]["unnatural_phrasing"]["weak"]
     for name in ("mt", "apertium/cat", "apertium/spa"):
@@ -114,3 +118,12 @@ def test_auroc_counts_pairs() -> None:
     assert auroc(machine, np.array([3.0, 0.0, 1.0, 2.0])) == 0.5
     assert auroc(machine, np.array([3.0, 0.0, 1.0, 2.0]), np.array([3.0, 1.0, 1.0, 1.0])) == 0.75
     assert np.isnan(auroc(np.array([True]), np.array([1.0])))
+
+
+def test_spliced_articles_are_half_the_machines_and_verbatim() -> None:
+    human, machine = [f"One {i}." for i in range(9)], [f"Two {i}." for i in range(9)]
+    pair = Pair("group", "engine", "epo", human, machine)
+    for number in (0, 1):
+        sentences, made = spliced(pair, number)
+        assert made.tolist() == [i // 4 % 2 != number for i in range(9)]
+        assert sentences == [machine[i] if of_machine else human[i] for i, of_machine in enumerate(made)]
