@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -158,7 +158,7 @@ def _spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[
     }
 
 
-def _edited(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, float]:
+def _edited(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return how well the quality of a sentence tells those that were much edited from those that were fine."""
     rows = [row for row in rows if row["hter"] is not None and not 0.05 < row["hter"] < 0.3]
     articles = [detector.score_sentences([row["text"]]) for row in rows]
@@ -166,11 +166,22 @@ def _edited(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, float]:
     quality = np.array([articles[i].sentences[0].quality for i in use])
     bad = np.array([rows[i]["hter"] >= 0.3 for i in use])
     group = np.unique([rows[i]["group"] for i in use], return_inverse=True)[1]
-    return bootstrap([group], lambda weights: auroc(bad, -quality, weights[0]))
+    pair = np.array([str(rows[i]["lang_pair"]) for i in use])
+    names = [name for name in np.unique(pair) if bad[pair == name].any() and not bad[pair == name].all()]
+
+    def mean(weights: Sequence[F64 | None]) -> float:
+        parts = [(bad[pair == name], -quality[pair == name]) for name in names]
+        return float(np.mean([auroc(*part, w) for part, w in zip(parts, weights, strict=True)]))
+
+    return {
+        "all pairs": bootstrap([group], lambda weights: auroc(bad, -quality, weights[0])),
+        "mean over pairs": bootstrap([group[pair == name] for name in names], mean),
+        "pairs": {str(name): round(auroc(bad[pair == name], -quality[pair == name]), 3) for name in names},
+    }
 
 
 def _reading_ahead(
-    detector: Detector, rows: Iterable[dict[str, Any]], pairs: Iterable[Pair], singles: Iterable[dict[str, Any]]
+    detector: Detector, rows: Sequence[dict[str, Any]], pairs: Sequence[Pair], singles: Iterable[dict[str, Any]]
 ) -> Detector:
     """Return the same detector with an encoder that has read it all, by several processes."""
     model = detector.classifier
@@ -178,13 +189,12 @@ def _reading_ahead(
     encoder = RememberingEncoder(model.encoder.folder, **model.config["encoder"])
     articles = [sentences_of(row) for row in rows]
     sides = [side for pair in pairs for side in (pair.human, pair.machine)]
-    masked = [[mask_names(sentence) for sentence in side] for side in sides]
-    masked += [
-        [mask_names(sentence) for sentence in article]
-        for article, row in zip(articles, rows, strict=True)
-        if row["label"] != "human" and row["sentences"]
+    named = [
+        article for article, row in zip(articles, rows, strict=True) if row["label"] != "human" and row["sentences"]
     ]
-    encoder.read_ahead([*articles, *sides, *masked, *([row["text"]] for row in singles)])
+    masked = [[mask_names(sentence) for sentence in article] for article in ([*named, *sides] if rows else [])]
+    both = [sentences for pair in pairs for sentences, _ in spliced(pair)] if rows else []
+    encoder.read_ahead([*articles, *sides, *masked, *both, *([row["text"]] for row in singles)])
     return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore)
 
 
@@ -257,11 +267,12 @@ class _Trips:
         }
 
 
-def spliced(pair: Pair, number: int) -> tuple[list[str], B]:
-    """Return an article of which runs of `_RUN` sentences are the machine's, every other one, and which those are."""
-    machine = (np.arange(len(pair.human)) // _RUN + number) % 2 == 1
-    sides = zip(pair.human, pair.machine, machine, strict=True)
-    return [made if of_machine else original for original, made, of_machine in sides], machine
+def spliced(pair: Pair) -> Iterator[tuple[list[str], B]]:
+    """Yield two articles of the sentences of both sides, `_RUN` of each in turn; with each, which are the machine's."""
+    for first in (False, True):
+        machine = (np.arange(len(pair.human)) // _RUN % 2 == 1) != first
+        sides = zip(pair.human, pair.machine, machine, strict=True)
+        yield [made if of_machine else original for original, made, of_machine in sides], machine
 
 
 def _within(detector: Detector, trips: Sequence[_Trips]) -> dict[str, Any]:
@@ -270,15 +281,14 @@ def _within(detector: Detector, trips: Sequence[_Trips]) -> dict[str, Any]:
     for trip in trips:
         scores, flags, machine, group = [], [], [], []
         for number, pair in enumerate(trip.pairs):
-            sentences, made = spliced(pair, number)
-            found = detector.score_sentences(sentences).sentences
-            if len(found) != len(sentences):
-                continue
             use = np.array([one != other for one, other in zip(pair.human, pair.machine, strict=True)], bool)
-            scores.append(np.array([sentence.mt_score for sentence in found])[use])
-            flags.append(np.array([sentence.flagged for sentence in found], bool)[use])
-            machine.append(made[use])
-            group.append(np.full(int(use.sum()), number))
+            for sentences, made in spliced(pair):
+                found = detector.score_sentences(sentences).sentences
+                if len(found) == len(sentences):
+                    scores.append(np.array([sentence.mt_score for sentence in found])[use])
+                    flags.append(np.array([sentence.flagged for sentence in found], bool)[use])
+                    machine.append(made[use])
+                    group.append(np.full(int(use.sum()), number))
         z, hit, made, of = (np.concatenate(parts) for parts in (scores, flags, machine, group))
         result[trip.name] = {
             "sentence auroc": bootstrap([of], partial(lambda made, z, weights: auroc(made, z, weights[0]), made, z)),

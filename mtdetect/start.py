@@ -68,8 +68,13 @@ def load(name: str, layers: int | None = None) -> Start:
         If there is no such checkpoint, or it has fewer layers.
     """
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
     folder = _folder(name)
+    heads = _heads(folder)
+    verbosity = logging.get_verbosity()
+    if heads is not None:
+        logging.set_verbosity_error()  # it would warn of the heads
     options: dict[str, Any] = {}  # for the tokenizer, too
     if folder is not None and (packed := sorted(folder.glob("*.gguf"))):
         options["gguf_file"] = packed[0].name
@@ -81,6 +86,8 @@ def load(name: str, layers: int | None = None) -> Start:
         )  # fmt: skip
     except Exception as error:  # of many kinds, from several libraries
         raise DataError(f"cannot start from {name}: {' '.join(str(error).split())[:300]}") from error
+    finally:
+        logging.set_verbosity(verbosity)
     tokenizer = Tokenizer.from_str(slow.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -95,7 +102,7 @@ def load(name: str, layers: int | None = None) -> Start:
             backbone.config.layer_types = backbone.config.layer_types[:layers]
     line = tokenizer.encode("\n", add_special_tokens=False).ids
     separator = slow.sep_token_id if slow.sep_token_id is not None else line[0] if line else slow.eos_token_id
-    return Start(name, backbone, tokenizer, int(separator), heads=_heads(folder))
+    return Start(name, backbone, tokenizer, int(separator), heads=heads)
 
 
 def _heads(folder: Path | None) -> dict[str, Any] | None:

@@ -84,7 +84,8 @@ def _spans(of: dict[str, Any]) -> list[str]:
 
 def _edited(of: dict[str, Any]) -> list[str]:
     lines = _head(["sentences with edits of 30 % and more against those with 5 % at most (mlqe), by quality", "AUROC"])
-    return [*lines, f"| all pairs | {_cell(of)} |"]
+    lines += [f"| {name} | {_cell(of[name])} |" for name in ("all pairs", "mean over pairs")]
+    return lines + [f"| {name} | {figure:.3f} |" for name, figure in of["pairs"].items()]
 
 
 def _reliability(of: dict[str, Any]) -> list[str]:

@@ -47,7 +47,11 @@ def test_figures_of_the_accurate_model_are_its_own() -> None:
     section = README[README.index("### The `accurate` model") : README.index("## Beside what people use")]
     matched, trips = metrics["matched auroc"], metrics["round trips"]
     figures = [matched[level][source] for level, source in (("article", "wmt2022"), ("sentence", "wmt2022"))]
-    figures += [matched["article"]["llm_mt"], metrics["much edited"]]
+    figures += [
+        matched["article"]["llm_mt"],
+        metrics["much edited"]["all pairs"],
+        metrics["much edited"]["mean over pairs"],
+    ]
     figures += [metrics["spans"][source]["matthews"] for source in ("mlqe_pe", "mqm")]
     figures += [
         trips[f"apertium/{p}"][f"{k} auroc"] for p in ("epo", "hbs") for k in ("article", "quality", "sentence")

@@ -122,8 +122,6 @@ def test_auroc_counts_pairs() -> None:
 
 def test_spliced_articles_are_half_the_machines_and_verbatim() -> None:
     human, machine = [f"One {i}." for i in range(9)], [f"Two {i}." for i in range(9)]
-    pair = Pair("group", "engine", "epo", human, machine)
-    for number in (0, 1):
-        sentences, made = spliced(pair, number)
+    for number, (sentences, made) in enumerate(spliced(Pair("group", "engine", "epo", human, machine))):
         assert made.tolist() == [i // 4 % 2 != number for i in range(9)]
         assert sentences == [machine[i] if of_machine else human[i] for i, of_machine in enumerate(made)]

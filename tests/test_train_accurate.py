@@ -83,9 +83,12 @@ def test_progress_tells_losses_and_a_figure_of_the_dev_split(
     assert any(line.startswith("dev: style ") and "garble" in line and "quality" in line for line in lines)
 
 
-def test_a_training_goes_on_from_an_accurate_model(model: tuple[Path, AccurateClassifier], llama: Path) -> None:
+def test_a_training_goes_on_from_an_accurate_model(
+    model: tuple[Path, AccurateClassifier], llama: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder, found = model
     start, before = load(str(folder)), load(str(llama))
+    assert "UNEXPECTED" not in capfd.readouterr().err
     again = Reader(start.backbone, start.heads).eval()
     parts = articles(20)
     said, _ = found.encoder.read(parts)
@@ -295,7 +298,8 @@ def test_the_command_line_trains_scores_and_measures(
     unseen = {row["group"] for row in read_rows(data, "articles_dev") if bucket(row["group"]) >= CALIBRATED}
     seen = sum(row["n"] for name, row in metrics["quality below 50"].items() if name.startswith("wmt2021"))
     assert seen == 2 * sum(not group.startswith("devnews") for group in unseen)
-    assert metrics["much edited"]["value"] > 0.5
+    assert metrics["much edited"]["all pairs"]["value"] > 0.5
+    assert set(metrics["sentences within articles"]) == set(metrics["round trips"])
     capfd.readouterr()
     (tmp_path / "article.txt").write_text("The mayor refused the proposal in Oslo on Monday. " * 9)
     with pytest.raises(SystemExit) as ended:
