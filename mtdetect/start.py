@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def load(name: str, layers: int | None = None) -> Start:
     heads = _heads(folder)
     verbosity = logging.get_verbosity()
     if heads is not None:
-        logging.set_verbosity_error()  # it would warn of the heads
+        logging.set_verbosity(ERROR)  # it would warn of the heads
     options: dict[str, Any] = {}  # for the tokenizer, too
     if folder is not None and (packed := sorted(folder.glob("*.gguf"))):
         options["gguf_file"] = packed[0].name
