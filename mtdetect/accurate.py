@@ -51,7 +51,7 @@ _ENCODER = {"cased": bool, "separator": int}
 _FORMAT = 2  # 1: sentences each by itself
 _SECTION = "mtdetect"
 _RATES = np.arange(1, 10) / 10  # how much of an article may be the machine's, each as likely
-_ALIKE = 0.2  # sentences of an article are alike: five tell as much of it as one of five articles each would
+_ALIKE = 0.2  # weight of a sentence in that: those of an article are alike, five tell as much as one by itself
 
 F64 = NDArray[np.float64]
 

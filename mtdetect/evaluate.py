@@ -289,6 +289,8 @@ def _within(detector: Detector, trips: Sequence[_Trips]) -> dict[str, Any]:
                     flags.append(np.array([sentence.flagged for sentence in found], bool)[use])
                     machine.append(made[use])
                     group.append(np.full(int(use.sum()), number))
+        if not scores:
+            continue
         z, hit, made, of = (np.concatenate(parts) for parts in (scores, flags, machine, group))
         result[trip.name] = {
             "sentence auroc": bootstrap([of], partial(lambda made, z, weights: auroc(made, z, weights[0]), made, z)),
