@@ -44,6 +44,11 @@ class Pair(NamedTuple):
     machine: list[str]
     spans: Sequence[list[tuple[int, int, str]]] = ()  # changed or broken on purpose: start, end, category or ""
 
+    @property
+    def changed(self) -> NDArray[np.bool_]:
+        """Which sentences the machine changed: the others say nothing of it."""
+        return np.array([one != other for one, other in zip(self.human, self.machine, strict=True)], bool)
+
 
 class LeftOut(NamedTuple):
     """What a model is trained without, to be tested on it: a value of a column, and documents."""

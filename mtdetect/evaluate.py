@@ -23,7 +23,7 @@ from mtdetect.types import ArticleScore
 __all__ = ["evaluate"]
 
 MIN_ARTICLES = 15
-_RUN = 4
+_RUN = 4  # sentences of either side in turn, in a spliced article
 F64 = NDArray[np.float64]
 B = NDArray[np.bool_]
 
@@ -193,8 +193,8 @@ def _reading_ahead(
         article for article, row in zip(articles, rows, strict=True) if row["label"] != "human" and row["sentences"]
     ]
     masked = [[mask_names(sentence) for sentence in article] for article in ([*named, *sides] if rows else [])]
-    both = [sentences for pair in pairs for sentences, _ in spliced(pair)] if rows else []
-    encoder.read_ahead([*articles, *sides, *masked, *both, *([row["text"]] for row in singles)])
+    mixed = [sentences for pair in pairs for sentences, _ in spliced(pair)] if rows else []
+    encoder.read_ahead([*articles, *sides, *masked, *mixed, *([row["text"]] for row in singles)])
     return Detector(replace(model, encoder=encoder), detector.point, ignore=detector.ignore)
 
 
@@ -236,10 +236,7 @@ class _Trips:
 
     def figures(self, points: Sequence[str]) -> dict[str, Any]:
         """Compare round trips with their own originals; of sentences, those that changed."""
-        changed: list[B] = []
-        for pair in self.pairs:
-            differs = np.array([one != other for one, other in zip(pair.human, pair.machine, strict=True)], bool)
-            changed += [differs, differs]
+        changed = [pair.changed for pair in self.pairs for _ in range(2)]
         sizes = [len(differs) for differs in changed]
         whole = [len(article.sentences) == size for article, size in zip(self.articles, sizes, strict=True)]
         use = [i for i in range(len(sizes)) if whole[i] and whole[i ^ 1]]
@@ -281,7 +278,7 @@ def _within(detector: Detector, trips: Sequence[_Trips]) -> dict[str, Any]:
     for trip in trips:
         scores, flags, machine, group = [], [], [], []
         for number, pair in enumerate(trip.pairs):
-            use = np.array([one != other for one, other in zip(pair.human, pair.machine, strict=True)], bool)
+            use = pair.changed
             for sentences, made in spliced(pair):
                 found = detector.score_sentences(sentences).sentences
                 if len(found) == len(sentences):

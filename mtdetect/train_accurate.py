@@ -210,8 +210,7 @@ def _blend(
 
     trips = [side for pair in unseen for side in (pair.human, pair.machine)]
     z = _joined(naive, encoder, trips)
-    changed = [[a != b for a, b in zip(pair.human, pair.machine, strict=True)] for pair in unseen for _ in range(2)]
-    use = np.concatenate(changed)
+    use = np.concatenate([pair.changed for pair in unseen for _ in range(2)])
     made = np.repeat(np.arange(len(trips)) % 2 == 1, [len(part) for part in trips])
     for head in ("roundtrip", "garble"):
         found[head] = _fitted(z[:, HEADS.index(head)].T[use], made[use] * 1.0, np.ones(int(use.sum())))

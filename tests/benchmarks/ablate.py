@@ -110,9 +110,7 @@ def measure(model: Any, start: Any, data: Path, dev: Path) -> dict[str, float]:
         sides = [side for pair in pairs for side in (pair.human, pair.machine)]
         z = np.concatenate([finetune.read(model, start, [side])[1] for side in sides])
         made = np.repeat(np.arange(len(sides)) % 2 == 1, [len(side) for side in sides])
-        use = np.concatenate([
-            [a != b for a, b in zip(pair.human, pair.machine, strict=True)] for pair in pairs for _ in range(2)
-        ])  # fmt: skip
+        use = np.concatenate([pair.changed for pair in pairs for _ in range(2)])
         found[f"{pivot} sentence"] = auroc(made[use], z[use])
     judged = [row for row in read_rows(data, "judgements_dev") if row["kind"] == "mlqe-da"]
     by_pair = []
