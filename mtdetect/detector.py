@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtdetect.accurate import AccurateClassifier, in_article, load_model
 from mtdetect.artifacts import find_artifacts, spun_synonym
-from mtdetect.categories import CATEGORIES, ignored
+from mtdetect.categories import ignored
 from mtdetect.classifier import (
     FastClassifier,
     ModelError,
@@ -28,24 +27,21 @@ from mtdetect.classifier import (
     sentence_weights,
     sigmoid,
 )
-from mtdetect.encoder import SPAN_KINDS, Marks
+from mtdetect.encoder import Marks
 from mtdetect.encoding import mended
 from mtdetect.features import MAX_CHARS, Grams, extract
+from mtdetect.reasons import PHRASING, garbled, is_dense, machine_like
 from mtdetect.residue import page_residue
 from mtdetect.text import Edits, looks_english, split_sentences
 from mtdetect.types import ArticleScore, Evidence, OperatingPoint, SentenceScore
 from mtdetect.version import __version__
 
-__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "is_dense", "spans", "uncertain"]
+__all__ = ["DEFAULT_POINT", "MIN_WORDS", "Detector", "uncertain"]
 
 DEFAULT_POINT = "fpr_1"
 MIN_WORDS = 25
 """An article of fewer words gets no quality."""
 _BATCH_CHARS = 100_000
-_DENSE = 0.3  # mean probability of the tokens of a sentence to be garbled, from which on it is shown which
-_PHRASING = "unnatural_phrasing"
-_GARBLED = "words that a fluent writer would not put here"
-_WORD, _LETTERS = re.compile(r"\S+"), re.compile(r"\w+")
 F64 = NDArray[np.float64]
 
 
@@ -111,7 +107,7 @@ class Detector:
         self.cascade = cascade and self._encoded is not None
         self._first = Detector(self._linear, point, ignore=self.ignore) if self.cascade else None
         self._points: Mapping[str, OperatingPoint] = classifier.points
-        if _PHRASING in self.ignore:
+        if PHRASING in self.ignore:
             self._points = {name: replace(one, sentence=math.inf) for name, one in classifier.points.items()}
 
     @classmethod
@@ -284,9 +280,7 @@ class Detector:
         for i, items in evidence.items():
             strong[i] = any(item.strength == "strong" for item in items)
         suspect = mt >= min(point.sentence for point in self._points.values())
-        if marks:
-            self._mark(texts, marks, suspect, strong, evidence, starts)
-        self._explain(texts, np.flatnonzero(suspect), evidence, starts)
+        self._give_reasons(texts, marks, suspect, strong, evidence, starts)
 
         point = self._points[self.point]
         flagged = strong | (mt >= point.sentence)
@@ -359,7 +353,7 @@ class Detector:
                     if found and not any(item.category == found.category for item in evidence.get(sentence, ())):
                         evidence.setdefault(sentence, []).append(_moved(found, starts[sentence]))
 
-    def _mark(
+    def _give_reasons(
         self,
         texts: list[str],
         marks: list[Marks],
@@ -368,63 +362,27 @@ class Detector:
         evidence: dict[int, list[Evidence]],
         starts: list[int],
     ) -> None:
-        """Add what the encoder takes for garbled to the evidence, in sentences that are likely or surely damaged."""
-        damaged = np.array([is_dense(marked) for marked in marks], bool)
-        for i in np.flatnonzero(damaged | suspect | strong).tolist():
-            text, marked = texts[i], marks[i]
-            found = spans(text, marked, self.classifier.config["spans"]["limit"])
-            if not found and strong[i]:
-                # a rule is sure that something is wrong: where the encoder would look for it
-                found = spans(text, marked, float(marked.garbled.max(initial=-math.inf)))
-            for start, end, kind in found:
-                if kind not in self.ignore:
-                    message = _GARBLED if kind == _PHRASING else CATEGORIES[kind].what
-                    item = Evidence(starts[i] + start, starts[i] + end, kind, message, "weak", "model")
-                    evidence.setdefault(i, []).append(item)
+        """Add what is garbled in sentences that are likely or surely damaged, and words that speak for a machine.
 
-    def _explain(
-        self, texts: list[str], which: NDArray[np.int64], evidence: dict[int, list[Evidence]], starts: list[int]
-    ) -> None:
-        """Add the words that speak most for a machine, for every sentence that some operating point flags."""
+        The latter for every other sentence that some operating point flags.
+        """
+        silent = np.flatnonzero(suspect).tolist()
         mix = self._linear.config["mt"]["sentence"]["weights"]
         if self._encoded is not None:
-            which = np.array([i for i in which if not any(x.source == "model" for x in evidence.get(i, ()))], np.int64)
-            style, _, roundtrip = self._encoded.config["blend"]["sentence"]
-            mix = [style, roundtrip * self._encoded.config["blend"]["roundtrip"][1]]
-        if not len(which):
-            return
-        spread = self._linear.contributions([texts[i] for i in which], mix)
-        for i, values in zip(which.tolist(), spread, strict=True):
-            span = _most_machine_like(texts[i], values)
-            message = "wording more usual in machine translation than in human English"
-            items = evidence.setdefault(i, [])
-            items.append(Evidence(starts[i] + span[0], starts[i] + span[1], _PHRASING, message, "weak", "model"))
-
-
-def is_dense(marks: Marks) -> bool:
-    """Return whether so much of a sentence is garbled that a single surprising word isn't all."""
-    return len(marks.garbled) > 0 and float(sigmoid(marks.garbled.astype(np.float64)).mean()) >= _DENSE
-
-
-def spans(text: str, marks: Marks, limit: float) -> list[tuple[int, int, str]]:
-    """Return what is garbled in a sentence, as start, end and category of runs of whole words."""
-    found: list[tuple[int, int, str]] = []
-    hit = np.flatnonzero((marks.garbled >= limit) & (marks.end > marks.start))
-    if not len(hit):
-        return found
-    words = [match.span() for match in _LETTERS.finditer(text)]
-    begins, ends = [begin for begin, _ in words], [end for _, end in words]
-    for run in np.split(hit, np.flatnonzero(np.diff(hit) > 1) + 1):
-        # a token may begin with the space before its word, or be a part of one
-        first = bisect_right(ends, int(marks.start[run].min()))
-        last = bisect_left(begins, int(marks.end[run].max())) - 1
-        if first <= last:
-            start, end = begins[first], ends[last]
-            kind = SPAN_KINDS[int(marks.kind[run].sum(axis=0).argmax())]
-            if found and start <= found[-1][1]:
-                start, _, kind = found.pop()
-            found.append((start, end, kind))
-    return found
+            for i, marked in enumerate(marks):
+                if suspect[i] or strong[i] or is_dense(marked):
+                    found = garbled(texts[i], marked, self._encoded.config["spans"]["limit"], sure=bool(strong[i]))
+                    found = [_moved(item, starts[i]) for item in found if item.category not in self.ignore]
+                    if found:
+                        evidence.setdefault(i, []).extend(found)
+            silent = [i for i in silent if not any(item.source == "model" for item in evidence.get(i, ()))]
+            blend = self._encoded.config["blend"]
+            style, _, roundtrip = blend["sentence"]
+            mix = [style, roundtrip * blend["roundtrip"][1]]
+        if silent:
+            spread = self._linear.contributions([texts[i] for i in silent], mix)
+            for i, values in zip(silent, spread, strict=True):
+                evidence.setdefault(i, []).append(_moved(machine_like(texts[i], values), starts[i]))
 
 
 def uncertain(article: ArticleScore, limits: Mapping[str, float]) -> bool:
@@ -484,20 +442,3 @@ def _ordered(items: list[Evidence] | None) -> tuple[Evidence, ...]:
 
 def _moved(item: Evidence, offset: int) -> Evidence:
     return replace(item, start=item.start + offset, end=item.end + offset)
-
-
-def _most_machine_like(text: str, values: F64) -> tuple[int, int]:
-    """Return the run of words with the largest sum of contributions above the mean of the sentence."""
-    words = [match.span() for match in _WORD.finditer(text, 0, MAX_CHARS)]
-    if not words:
-        return 0, len(text)
-    sums = np.add.reduceat(values[: words[-1][1]], [start for start, _ in words])
-    sums = sums - sums.mean()
-    best, total, begin, span = -np.inf, 0.0, 0, (0, 0)
-    for i, value in enumerate(sums.tolist()):
-        if total <= 0:
-            total, begin = 0.0, i
-        total += value
-        if total > best:
-            best, span = total, (begin, i)
-    return words[span[0]][0], words[span[1]][1]

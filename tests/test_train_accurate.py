@@ -23,8 +23,9 @@ from mtdetect.accurate import CALIBRATED, FILES, AccurateClassifier
 from mtdetect.classifier import ModelError
 from mtdetect.cli import main
 from mtdetect.data import DataError, bucket, read_rows
-from mtdetect.detector import is_dense, spans, uncertain
+from mtdetect.detector import uncertain
 from mtdetect.encoder import SPAN_KINDS, Encoder, Marks, int8_names, int8_weights
+from mtdetect.reasons import is_dense, spans
 
 torch = pytest.importorskip("torch")
 for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensors"):
@@ -33,6 +34,7 @@ for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensor
 from tiny import write_bert, write_llama  # noqa: E402
 
 from mtdetect import finetune  # noqa: E402
+from mtdetect.batches import Plan  # noqa: E402
 from mtdetect.examples import learn_from  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
 from mtdetect.start import load, prune  # noqa: E402
@@ -112,7 +114,7 @@ def test_so_much_of_an_accurate_model_stays(
     def trained(stays: float, folder: str) -> dict[str, torch.Tensor]:
         monkeypatch.setattr(finetune, "_STAYS", stays)
         (tmp_path / folder).mkdir(exist_ok=True)
-        plan = finetune.Plan(4000)
+        plan = Plan(4000)
         return finetune.fit(load(str(model[0])), known, plan, tmp_path / folder, str, str).state_dict()
 
     start = load(str(model[0]))

@@ -19,7 +19,7 @@ import orjson
 import torch
 from scipy.stats import spearmanr
 
-from mtdetect import finetune
+from mtdetect import batches, finetune
 from mtdetect.data import bucket, read_pairs, read_rows, sentences_of
 from mtdetect.encoder import Tokens, Window, views, windows
 from mtdetect.examples import learn_from
@@ -71,7 +71,8 @@ def main() -> None:
             continue
         settings = {"init": SMOL, "layers": LAYERS, "cased": True, "matched": True, "drop": (), "alone": False}
         settings |= VARIANTS[name]
-        finetune.windows = each_alone if settings["alone"] else windows  # type: ignore[attr-defined, assignment]
+        for module in (batches, finetune):
+            module.windows = each_alone if settings["alone"] else windows  # type: ignore[attr-defined]
         # so short a training sees only a few of them
         articles = [
             article
@@ -82,7 +83,7 @@ def main() -> None:
         prune(start, (text for article in articles for text in views(article.sentences, cased=start.cased)[0]))
         began = time.monotonic()
         with TemporaryDirectory() as folder:
-            plan = finetune.Plan(int(float(tokens)), drop=settings["drop"])
+            plan = batches.Plan(int(float(tokens)), drop=settings["drop"])
             model = finetune.fit(
                 start, articles, plan, Path(folder), lambda _: "", lambda line: print(line, flush=True)
             )

@@ -3,7 +3,8 @@
 German translations of English news by people, back into English by machine (``trans_de``), against the originals
 (``org_en``). For each year the style head of `fast` is trained without any document of it; the figure is the mean over
 all years. With TOKENS, encoders of `accurate` too, one without any document of the even years, one without those of the
-odd ones, and both are joined as in the shipped model.
+odd ones, and both are joined as in the calibration of `accurate`: with weights fitted on articles of WMT22 of the dev
+split, which neither has seen.
 """
 
 from __future__ import annotations
@@ -12,25 +13,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from mtdetect.accurate import AccurateClassifier
-from mtdetect.classifier import FastClassifier, model_folder
-from mtdetect.data import read_rows, rule_matrix, sentences_of
+from mtdetect.accurate import CALIBRATED
+from mtdetect.calibrate import fit_logistic
+from mtdetect.classifier import FastClassifier
+from mtdetect.data import bucket, read_rows, rule_matrix, sentences_of
 from mtdetect.features import TOKEN_KINDS
 from mtdetect.intervals import auroc, bootstrap
 from mtdetect.train import NgramCounts, _fit_sgd, _merge_vocabularies, group_weights, matched_rows
 
 
 def encoded(data: Path, odd: int, tokens: int, articles: list[list[str]]) -> np.ndarray:
-    """Return what the style head of an encoder says of articles, trained without odd or even years, for style alone."""
+    """Return what the style head of an encoder says of articles, trained for style alone, without odd or even years."""
     import torch
 
+    from mtdetect.batches import Plan
     from mtdetect.encoder import views
     from mtdetect.examples import learn_from
-    from mtdetect.finetune import Plan, fit, read
+    from mtdetect.finetune import fit, read
     from mtdetect.start import load, prune
 
     torch.set_num_threads(2)
@@ -42,6 +46,21 @@ def encoded(data: Path, odd: int, tokens: int, articles: list[list[str]]) -> np.
     with TemporaryDirectory() as folder:
         model = fit(start, known, plan, Path(folder), lambda _: "", lambda line: print(line, flush=True))
     return np.array([read(model, start, [part])[0].mean() for part in articles])
+
+
+def by_article(values: np.ndarray, split: list[list[str]]) -> np.ndarray:
+    """Return the means over the sentences of articles."""
+    sizes = np.array([len(part) for part in split])
+    return np.bincount(np.repeat(np.arange(len(split)), sizes), values, len(split)) / np.maximum(sizes, 1)
+
+
+def calibration(data: Path) -> list[dict[str, Any]]:
+    """Return articles of WMT22 that the calibration of `accurate` sees: of each document one by people and one not."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in read_rows(data, "articles_dev"):
+        if row["source"] == "wmt2022" and bucket(row["group"]) < CALIBRATED and row["label"] in ("ht", "mt"):
+            found.setdefault((row["group"], row["label"]), row)
+    return [row for (group, _), row in found.items() if (group, "ht") in found and (group, "mt") in found]
 
 
 def main(data: Path, tokens: float = 0) -> None:
@@ -66,25 +85,40 @@ def main(data: Path, tokens: float = 0) -> None:
     arrays = {"keys": vocabulary, "chars": np.zeros((0, 4))}
     words = found.matrix(FastClassifier({}, arrays), "style", TOKEN_KINDS)
     features = sparse.hstack([words, rule_matrix(split)], format="csr")
+    fitted_on = calibration(data) if tokens else []
+    others = [sentences_of(row) for row in fitted_on]
+    if tokens:
+        counts = NgramCounts.extract([sentence for part in others for sentence in part], TOKEN_KINDS)
+        words = counts.matrix(FastClassifier({}, arrays), "style", TOKEN_KINDS)
+        of_others = sparse.hstack([words, rule_matrix(others)], format="csr")
     is_tested = np.array([any(row is one for one in tested) for row in rows])
     score = np.full(len(rows), np.nan)
+    linear: dict[int, np.ndarray] = {}
     for left_out in np.unique(year[is_tested]):
         use = np.flatnonzero((year != left_out)[owner])
         weights = _fit_sgd(features[use], machine[owner][use], weight[owner][use], 0)
-        z = features @ weights
         of_year = is_tested & (year == left_out)
-        means = np.bincount(owner, z, len(rows)) / np.maximum(np.bincount(owner, minlength=len(rows)), 1)
+        means = by_article(features @ weights, split)
         score[of_year] = means[of_year]
+        if tokens:
+            linear[left_out] = by_article(of_others @ weights, others)
         print(left_out, of_year.sum(), round(auroc(machine[of_year], means[of_year]), 3), flush=True)
     which = np.flatnonzero(is_tested)
     scores = {"fast": score}
     if tokens:
-        read = np.full(len(rows), np.nan)
+        read, joined = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        target = np.array([row["label"] == "mt" for row in fitted_on]) * 1.0
         for odd in (0, 1):
             part = which[year[which] % 2 == odd]
-            read[part] = encoded(data, odd, int(tokens), [split[i] for i in part.tolist()])
-        _, linear, other = AccurateClassifier.load(model_folder("accurate")).config["blend"]["style"]
-        scores |= {"encoder": read, "joined": linear * score + other * read}
+            said = encoded(data, odd, int(tokens), [split[i] for i in part.tolist()] + others)
+            read[part] = said[: len(part)]
+            for left_out in np.unique(year[part]):
+                both = np.column_stack([linear[left_out], said[len(part) :]])
+                base, slopes = fit_logistic(both, target, np.ones(len(target)), [1, 1])
+                of_year = is_tested & (year == left_out)
+                joined[of_year] = base + slopes[0] * score[of_year] + slopes[1] * read[of_year]
+                print(left_out, "weights", slopes.round(3), flush=True)
+        scores |= {"encoder": read, "joined": joined}
     parts = [which[year[which] == one] for one in np.unique(year[which])]
     for name, values in scores.items():
         print(name, [round(auroc(machine[part], values[part]), 3) for part in parts])
