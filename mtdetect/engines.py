@@ -249,11 +249,14 @@ class Marian:
         try:
             import torch
             import transformers
+
+            from mtdetect.start import has_bfloat16
         except ImportError as error:
             raise EngineError(f"Marian needs {error.name}: pip install 'mtdetect[marian]'") from error
         self._torch = torch
         self.batch_tokens = batch_tokens
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._half = has_bfloat16(self.device)
         logging: Any = transformers.utils.logging
         logging.disable_progress_bar()
         try:
@@ -274,7 +277,7 @@ class Marian:
         return self._tokenizer(lines, truncation=True, max_length=self._config.max_position_embeddings, **options)
 
     def translate(self, lines: Sequence[str]) -> list[str | None]:
-        """Translate lines in batches of like length, with greedy search, in bfloat16.
+        """Translate lines in batches of like length, with greedy search, in bfloat16 where the processor has it.
 
         Parameters
         ----------
@@ -298,7 +301,7 @@ class Marian:
                 end += 1
             which = order[begin:end]
             inputs = self._tokens([lines[i] for i in which], return_tensors="pt", padding=True).to(self.device)
-            with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16):
+            with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16, enabled=self._half):
                 generated = self._model.generate(
                     **inputs, num_beams=1, do_sample=False, max_length=self._config.max_position_embeddings
                 )

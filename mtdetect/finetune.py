@@ -17,7 +17,7 @@ from mtdetect.batches import SHARES, Example, Plan, examples_of, steps
 from mtdetect.data import DataError
 from mtdetect.encoder import OUTPUTS, pool, tokenised, windows
 from mtdetect.examples import Article
-from mtdetect.start import Start
+from mtdetect.start import Start, has_bfloat16
 
 __all__ = ["CHECKPOINT", "Reader", "fit", "read"]
 
@@ -223,6 +223,7 @@ def fit(
     """
     torch.manual_seed(plan.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    half = has_bfloat16(device.type)
     model = Reader(start.backbone, start.heads).to(device).train()
     # half of the parameters: what they could learn here is names, and each batch would pay for all of them
     start.backbone.get_input_embeddings().weight.requires_grad_(False)
@@ -259,7 +260,7 @@ def fit(
         sums = dict.fromkeys(_WEIGHTS, 0.0)
         for batch in batches:
             chosen = [examples[i] for i in batch]
-            with torch.autocast(device.type, dtype=torch.bfloat16):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
                 outputs = model(*_padded(chosen, device))
             parts = _losses(outputs, chosen, scale, plan.drop)
             loss: Any = sum(_WEIGHTS[name] * value / weights[name] for name, value in parts.items())
