@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mtdetect.features import CHAR_KINDS, TOKEN_KINDS, Grams, extract
-from mtdetect.types import OperatingPoint
+from mtdetect.types import ModelError, OperatingPoint
 
 __all__ = [
     "CELLS",
@@ -82,10 +82,6 @@ _MAX_BYTES = 200_000_000  # of the arrays, unpacked
 
 F64 = NDArray[np.float64]
 U32 = NDArray[np.uint32]
-
-
-class ModelError(ValueError):
-    """A model folder that is missing, damaged or made for another version."""
 
 
 def model_folder(name: str | Path) -> Path:

@@ -16,7 +16,7 @@ from enum import Enum
 from itertools import tee
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-_T = TypeVar("_T")
 _POINTS = {0.001: "fpr_0.1", 0.01: "fpr_1", 0.05: "fpr_5"}
 
 app = typer.Typer(

@@ -11,8 +11,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mtdetect.classifier import ModelError
 from mtdetect.features import aligned
+from mtdetect.types import ModelError
 
 __all__ = [
     "INT8_BLOCK",

@@ -17,7 +17,7 @@ __all__ = ["CLEAN", "as_json", "as_text", "safe", "verdict"]
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _MARK = "1", "2", "31", "32", "33", "1;31"
 CLEAN = 70.0
-"""From this quality on an article is called clean: 1.3 % of news by people are below, and 0.13 % below 50."""
+"""From this quality on an article is called clean: 1.1 % of the news by people is below, and 0.2 % below 50."""
 _VERDICTS = ((CLEAN, "clean"), (50, "some damage"), (0, "garbled"))
 _STYLES = {"clean": _GREEN, "some damage": _YELLOW, "garbled": _RED}
 _STYLED = re.compile(r"\x1b\[[\d;]*m")

@@ -120,7 +120,7 @@ def train_accurate(
     config = calibrated(data, out, unseen, pairs, keeps, seed, settings, log)
     config["training"] = {
         "seed": seed,
-        "data": data_digests(data) | {path.name: digest_of(path) for path in pairs},
+        "data": data_digests(data) | {path.name: digest_of(path) for path in [data / "spans_dev.parquet", *pairs]},
         "init": init,
         "layers": layers,
         "tokens": tokens,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["SCORE_TYPES", "ArticleScore", "Evidence", "OperatingPoint", "SentenceScore", "decide"]
+__all__ = ["SCORE_TYPES", "ArticleScore", "Evidence", "ModelError", "OperatingPoint", "SentenceScore", "decide"]
 
 SCORE_TYPES = {
     "quality": "double",
@@ -26,6 +26,10 @@ SCORE_TYPES = {
 
 Strength = Literal["strong", "weak", "context"]
 Source = Literal["rule", "model"]
+
+
+class ModelError(ValueError):
+    """A model folder that is missing, damaged or made for another version."""
 
 
 @dataclass(frozen=True, slots=True)

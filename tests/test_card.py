@@ -23,7 +23,7 @@ METRICS: dict[str, Any] = orjson.loads((FOLDER / "metrics.json").read_bytes())
 
 def short(figure: dict[str, Any], digits: int = 3) -> str:
     """Write a figure as the README does: “.749 [.734, .765]”."""
-    value, low, high = (f"{figure[key]:.{digits}f}".removeprefix("0") for key in ("value", "low", "high"))
+    value, low, high = (re.sub(r"\b0\.", ".", f"{figure[key]:.{digits}f}") for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
@@ -37,6 +37,36 @@ def test_card_holds_the_tables_of_the_measurement() -> None:
     assert tables(METRICS).strip() in CARD
 
 
+def column(metrics: dict[str, Any]) -> list[str]:
+    """Return the figures of a model as they stand in the table beside those of another one."""
+    matched, edited = metrics["matched auroc"], metrics["much edited"]
+    figures = [matched["article"]["wmt2022"], matched["sentence"]["wmt2022"], matched["article"]["llm_mt"]]
+    found = [short(figure) for figure in figures]
+    for name in ("apertium/epo", "apertium/hbs"):
+        trips = metrics["round trips"][name]
+        found += [short(trips[f"{kind} auroc"]) for kind in ("article", "quality", "sentence")]
+        found += [
+            short(metrics["sentences within articles"][name]["sentence auroc"]),
+            percent(trips["quality below 50"], 1),
+        ]
+    for rows, label in (("quality below 50", "human"), ("sentences flagged", "human"), ("sentences flagged", "ht")):
+        of = [row for name, row in metrics[rows].items() if name.endswith(f" {label}")]
+        worst = max((row.get("fpr_1", row) for row in of), key=lambda row: row["value"])
+        found.append(percent(worst, 2))
+    found += [short(edited["all pairs"]), short(edited["mean over pairs"])]
+    found += [short(metrics["spans"][source]["matthews"]) for source in ("mlqe_pe", "mqm")]
+    judged = metrics["quality against judgement"]
+    pairs = [row for name, row in judged["sentence"].items() if name.startswith("mlqe-da")]
+    half, mean = sum((row["high"] - row["low"]) ** 2 for row in pairs) ** 0.5 / 2 / len(pairs), judged["mlqe-da mean"]
+    found.append(short({"value": mean, "low": mean - half, "high": mean + half}))
+    return [*found, short(judged["sentence"]["mqm zh-en"])]
+
+
+def percent(figure: dict[str, Any], digits: int) -> str:
+    value, low, high = (f"{100 * figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} % [{low}, {high}]"
+
+
 def test_figures_of_the_accurate_model_are_its_own() -> None:
     pytest.importorskip("onnxruntime")
     folder = model_folder("accurate")
@@ -45,20 +75,13 @@ def test_figures_of_the_accurate_model_are_its_own() -> None:
     assert metrics["signature"] == Detector.from_pretrained("accurate").score("").signature
     assert tables(metrics).strip() in card
     section = README[README.index("### The `accurate` model") : README.index("## Beside what people use")]
-    matched, trips = metrics["matched auroc"], metrics["round trips"]
-    figures = [matched[level][source] for level, source in (("article", "wmt2022"), ("sentence", "wmt2022"))]
-    figures += [
-        matched["article"]["llm_mt"],
-        metrics["much edited"]["all pairs"],
-        metrics["much edited"]["mean over pairs"],
-    ]
-    figures += [metrics["spans"][source]["matthews"] for source in ("mlqe_pe", "mqm")]
-    figures += [
-        trips[f"apertium/{p}"][f"{k} auroc"] for p in ("epo", "hbs") for k in ("article", "quality", "sentence")
-    ]
-    for figure in figures:
-        assert short(figure) in section and short(figure) in card
-    assert f"`{metrics['signature']}`" in section
+    beside: dict[str, Any] = orjson.loads((ROOT / "tests" / "benchmarks" / "fast-beside-accurate.json").read_bytes())
+    assert beside["signature"] == METRICS["signature"] and f"`{metrics['signature']}`" in section
+    expected = list(zip(column(metrics), column(beside), strict=True))
+    for text in (card, section):
+        rows = re.search(r"^\| figure \(dev\) \|.*\n\|[ -|]*\n((?:\|.*\n)*)", text, re.MULTILINE)
+        assert rows
+        assert [tuple(row.strip("| ").split(" | ")[-2:]) for row in rows[1].splitlines()] == expected
     for row in map(orjson.loads, (ROOT / "tests" / "benchmarks" / "ablations.jsonl").read_bytes().splitlines()):
         (shown,) = (line for line in card.splitlines() if line.startswith(f"| {row['variant']} |"))
         figures = [row[name] for name in ("wmt2022 article", "epo sentence", "hbs sentence", "mlqe-da Spearman")]

@@ -120,8 +120,8 @@ def test_page_is_true(detector: Detector, name: str) -> None:
 
 def test_index_lists_all_pages() -> None:
     index = (PAGES / "README.md").read_text("utf-8")
-    for name in CATEGORIES:
-        assert f"({name}.md)" in index
+    for name, category in CATEGORIES.items():
+        assert f"| [{name}]({name}.md) | {category.what} |" in index
 
 
 def info(*args: object) -> str:
