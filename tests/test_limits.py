@@ -152,4 +152,4 @@ def test_tags_take_linear_time(unit: str) -> None:
         page = read_page(f"<html><body><p>{PROSE}</p>{tags}</body></html>".encode(), html=True)
         assert page.text is None or "fishermen" in page.text
 
-    assert_linear(read, unit)
+    assert_linear(read, unit, within=5)  # 2 on an idle core; on a busy one of 2021, 3.5 were seen
