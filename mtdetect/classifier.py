@@ -102,7 +102,7 @@ def model_folder(name: str | Path) -> Path:
     for place in places:
         if (place / "config.json").is_file():
             return place
-    raise ModelError(f"no model {str(name)!r}: no config.json in {', '.join(map(str, places))}")
+    raise ModelError(f"no model {str(name)!r}: no config.json in {', '.join(dict.fromkeys(map(str, places)))}")
 
 
 def file_bytes(path: Path) -> bytes:

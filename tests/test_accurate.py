@@ -49,13 +49,15 @@ def cascade() -> Detector:
 def test_golden_references(accurate: Detector) -> None:
     rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
     assert len(rows) >= 100
+    # processors without VNNI round otherwise: quality was seen to move by .09 points, a sentence by .0062
+    cpu = Path("/proc/cpuinfo")
+    alike = cpu.exists() and "avx512_vnni" in cpu.read_text()
     for row, article in zip(rows, accurate.score_many(row["text"] for row in rows), strict=True):
-        # processors without VNNI round otherwise: quality was seen to move by .09 points, a sentence by .0062
-        for name, moves in (("quality", 0.2), ("mt_score", 1e-2)):
+        for name, moves in (("quality", 1e-2 if alike else 0.2), ("mt_score", 1e-2)):
             assert (getattr(article, name) is None) == (row[name] is None)
             assert row[name] is None or getattr(article, name) == pytest.approx(row[name], abs=moves), row["text"][:60]
         found = [sentence.mt_score for sentence in article.sentences]
-        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-2)
+        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4 if alike else 1e-2)
         assert [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
 
 
