@@ -203,9 +203,10 @@ class ScoredCorpus:
         try:
             opened = Opened(file, name)
             if opened.kind in ("jsonl", "json"):
+                folder = Path(name).parent
                 for line in io.BufferedReader(opened.stream, CHUNK):
                     if not line.isspace():
-                        self._add_line(line, text_field, Path(name).parent)
+                        self._add_line(line, text_field, folder)
                 opened.stream.check()
             elif opened.kind in ("parquet", "warc"):
                 for record in opened.records(text_field=text_field):
@@ -380,7 +381,7 @@ def _with_settings_of(signature: str, detector: Detector) -> Detector | None:
 
 def _are_scores(value: Any) -> bool:
     """Return whether this is what `ArticleScore.to_dict` returns, whoever has written it."""
-    if not (isinstance(value, dict) and {*SCORE_TYPES} <= {*value} and isinstance(value["categories"], list)):
+    if not (isinstance(value, dict) and SCORE_TYPES.keys() <= value.keys() and isinstance(value["categories"], list)):
         return False
     quality, mt_score, counts = value["quality"], value["mt_score"], (value["n_sentences"], value["n_flagged"])
     return (

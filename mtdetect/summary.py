@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import sqrt
@@ -172,11 +173,11 @@ def kept_by_limits(articles: Sequence[Judged]) -> list[tuple[str, float, int]]:
         for a in articles
         if a.quality is not None and a.mt_score is not None
     ]
-    limits: list[tuple[str, int, float, int]] = [("--min-quality", 0, limit, 1) for limit in range(0, 100, 10)]
-    limits += [("--max-mt-score", 1, limit / 10, -1) for limit in range(9, 0, -1)]
-    limits += [("--max-flagged-share", 2, limit, -1) for limit in (0.5, 0.2, 0.1, 0.05, 0)]
+    quality, mt_score, flagged = (sorted(row[column] for row in judged) for column in range(3))
     return [
-        (name, limit, sum(sign * row[column] >= sign * limit for row in judged)) for name, column, limit, sign in limits
+        *(("--min-quality", limit, len(judged) - bisect_left(quality, limit)) for limit in range(0, 100, 10)),
+        *(("--max-mt-score", limit / 10, bisect_right(mt_score, limit / 10)) for limit in range(9, 0, -1)),
+        *(("--max-flagged-share", limit, bisect_right(flagged, limit)) for limit in (0.5, 0.2, 0.1, 0.05, 0)),
     ]
 
 

@@ -18,6 +18,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linear import of_children
 from lxml import html
 from payloads import PAYLOADS
 
@@ -450,16 +451,14 @@ def test_a_failure_leaves_the_old_report(tmp_path: Path) -> None:
 
 def test_large_corpus(tmp_path: Path, detector: Detector, articles: dict[str, str]) -> None:
     """100,000 articles: under 10 s and 5 MB."""
-    import time
-
     scores = [detector.score(text).to_dict() for text in (articles["garbled"], articles["clean"])]
     lines = [orjson.dumps({"id": "x", "url": "https://h.example/", "title": "T", **row}) + b"\n" for row in scores]
     path = tmp_path / "scores.jsonl"
     with path.open("wb") as file:
         for _ in range(500):
             file.write(b"".join(lines) * 100)
-    begin = time.monotonic()
+    begin = of_children()
     assert command("report", path, "-o", tmp_path / "report.html").returncode == 0
-    assert time.monotonic() - begin < 10
+    assert of_children() - begin < 10  # 7 on an idle core of 2021
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
     assert "100,000 articles" in (tmp_path / "report.html").read_text("utf-8")
