@@ -23,12 +23,12 @@ from mtdetect.classifier import (
     points_of,
     sigmoid,
 )  # fmt: skip
-from mtdetect.encoder import Encoder, Marks
+from mtdetect.encoder import GRAPHS, Encoder, Marks
 from mtdetect.types import OperatingPoint
 
 __all__ = ["CALIBRATED", "ENCODED", "FILES", "AccurateClassifier", "in_article", "load_model", "save_config"]
 
-FILES = ("model.onnx", "model.safetensors", "tokenizer.json")
+FILES = (*GRAPHS.values(), "model.safetensors", "tokenizer.json")
 ENCODED = {"style": 0, "roundtrip": 1, "quality": 2, "garble": 1}
 """The head of the encoder that each linear head is joined with."""
 CALIBRATED = 0.3
@@ -48,7 +48,7 @@ _CONFIG: dict[str, type] = {
     "checksums": dict,
 }
 _ENCODER = {"cased": bool, "separator": int}
-_FORMAT = 2  # 1: sentences each by itself
+_FORMAT = 3  # 2: without a graph in float32; 1: sentences each by itself
 _SECTION = "mtdetect"
 _RATES = np.arange(1, 10) / 10  # how much of an article may be the machine's, each as likely
 _ALIKE = 0.2  # weight of a sentence in that: those of an article are alike, five tell as much as one by itself

@@ -30,6 +30,7 @@ _CLEAN_WEIGHT = 20.0  # quiet beats loud
 _RESERVE = 0.9  # of the rate that a point is named by: strong rules flag some sentences on top, and other text differs
 # in the score of a sentence, where style weighs 1; a fit would find what people translated garbled
 _ROUNDTRIP_WEIGHT = 1.25
+_USUAL, _RARE = 0.9, 0.98  # shares of the articles by people
 _BELOW_50 = {"human": 0.004, "ht": 0.05}  # share of the articles by people whose quality may be so low
 F64 = NDArray[np.float64]
 
@@ -153,8 +154,9 @@ def calibrate(
     garbled = np.full(len(sizes), usual)
     garbled[full] = article_features(none, garble, none > 0, z[4], (np.cumsum(sizes) - sizes)[full], usual)[:, 1]
     limits = {
-        "cap": float(np.quantile(means[1][news], 0.9)),
-        "beyond": _highest([garbled[which] for which in sources.values()], 0.98),
+        "cap": float(np.quantile(means[1][news], _USUAL)),
+        # n-grams mistake more of what people translated for garble than an encoder does
+        "beyond": _highest([garbled[which] for which in sources.values()], _USUAL if joined else _RARE),
     }
     by_level = {
         "sentence": z[5][:, None],

@@ -11,20 +11,19 @@ from typing import Any
 
 import torch
 
-from mtdetect.encoder import INT8_BLOCK, int8_names
+from mtdetect.encoder import GRAPHS, INT8_BLOCK, int8_names
 from mtdetect.finetune import Reader
 from mtdetect.start import HEADS, Start
 
 __all__ = ["export"]
 
-_WEIGHTS, _GRAPH = "model.safetensors", "model.onnx"
+_WEIGHTS = "model.safetensors"
 
 
 def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
-    """Write the weights as float16, the tokenizer, and a graph for ONNX Runtime that takes its weights from the first.
+    """Write the weights as float16, the tokenizer, and two graphs for ONNX Runtime without weights of their own.
 
-    The graph multiplies with integers of eight bits and computes the rest in float32. The folder loads with
-    transformers, too.
+    One computes in float32; the other multiplies with integers of eight bits. The folder loads with transformers, too.
 
     Returns
     -------
@@ -45,7 +44,7 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     (folder / _WEIGHTS).chmod(0o644)  # it is written for its owner alone
     start.tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}) + "\n")
-    _graph(model, folder)
+    _graphs(model, folder)
     described: dict[str, Any] = model.backbone.config.to_diff_dict()
     described["architectures"] = [type(model.backbone).__name__]
     described["dtype"] = "float16"
@@ -54,26 +53,35 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     return described
 
 
-def _graph(model: Reader, folder: Path) -> None:
+def _graphs(model: Reader, folder: Path) -> None:
     import onnx
-    from onnx import TensorProto, helper
 
     ids = torch.zeros((1, 8), dtype=torch.long)
+    file = folder / GRAPHS["float32"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (ids,), folder / _GRAPH, input_names=["ids"], output_names=["outputs"], dynamo=True, verbose=False,
+            model, (ids,), file, input_names=["ids"], output_names=["outputs"], dynamo=True, verbose=False,
             dynamic_shapes={"ids": {1: torch.export.Dim("tokens", min=2, max=4096)}},
             external_data=False, optimize=False,
         )  # fmt: skip
-    graph = onnx.load(folder / _GRAPH)
-    with (folder / _WEIGHTS).open("rb") as file:
+    exported = file.read_bytes()
+    for kind, name in GRAPHS.items():
+        graph = _of_stored_weights(onnx.load_from_string(exported), folder / _WEIGHTS, integers=kind == "int8")
+        (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
+
+
+def _of_stored_weights(graph: Any, weights: Path, *, integers: bool) -> Any:
+    """Let a graph take its weights from a safetensors file; and multiply with integers, made from them later."""
+    from onnx import TensorProto, helper
+
+    with weights.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         layout = json.loads(file.read(size))
     made = {node.output[0]: node for node in graph.graph.node}
     nodes, packed = [], {}
     for node in graph.graph.node:
-        turned = made.get(node.input[1]) if node.op_type == "MatMul" else None
+        turned = made.get(node.input[1]) if integers and node.op_type == "MatMul" else None
         name = turned.input[0] if turned is not None and turned.op_type == "Transpose" else ""
         if name.removeprefix("backbone.") in layout:
             packed[name] = layout[name.removeprefix("backbone.")]["shape"]
@@ -98,10 +106,9 @@ def _graph(model: Reader, folder: Path) -> None:
         place = layout.get(name.removeprefix("backbone.").replace("heads.", HEADS))
         if name in packed:
             n, k = packed[name]
-            integers, scales = int8_names(name.removeprefix("backbone."))
             blocks = -(-k // INT8_BLOCK)
-            # the encoder makes these of the weights
-            outside(integers, TensorProto.UINT8, [n, blocks, INT8_BLOCK])
+            whole, scales = int8_names(name.removeprefix("backbone."))
+            outside(whole, TensorProto.UINT8, [n, blocks, INT8_BLOCK])
             outside(scales, TensorProto.FLOAT, [n, blocks])
         elif place is None:
             stored.append(initializer)
@@ -120,4 +127,4 @@ def _graph(model: Reader, folder: Path) -> None:
     for node in graph.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    (folder / _GRAPH).write_bytes(graph.SerializeToString(deterministic=True))
+    return graph

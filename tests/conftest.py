@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from small_data import write
 
-from mtdetect import Detector
+from mtdetect import Detector, encoder
 from mtdetect.classifier import FastClassifier
+from mtdetect.encoder import GRAPHS
 from mtdetect.train import train_fast
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,13 @@ def no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", local)
         yield
+
+
+@pytest.fixture(params=GRAPHS)
+def graph(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the graphs of an encoder in turn, whatever the processor: the name of its file."""
+    monkeypatch.setattr(encoder, "multiplies_in", lambda: request.param)
+    return GRAPHS[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from mtdetect import Detector
+from mtdetect import Detector, encoder
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +24,7 @@ def texts() -> list[str]:
 
 def main(folder: Path) -> None:
     """Score the texts and write ``reference.jsonl`` into the model folder."""
+    encoder.multiplies_in = lambda: "float32"  # that is the same on all processors
     lines = []
     for text, article in zip(texts(), Detector.from_pretrained(folder).score_many(texts()), strict=True):
         sentences = {

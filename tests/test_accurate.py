@@ -16,6 +16,7 @@ from mtdetect.classifier import model_folder
 from mtdetect.cli import main
 from mtdetect.data import DataError
 from mtdetect.detector import uncertain
+from mtdetect.encoder import GRAPHS
 from mtdetect.evaluate import evaluate
 from mtdetect.filter import Rule, filter_corpus
 
@@ -46,19 +47,19 @@ def cascade() -> Detector:
     return Detector.from_pretrained("cascade")
 
 
-def test_golden_references(accurate: Detector) -> None:
+def test_golden_references(graph: str) -> None:
     rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
     assert len(rows) >= 100
-    # processors without VNNI round otherwise: quality was seen to move by .09 points, a sentence by .0062
-    cpu = Path("/proc/cpuinfo")
-    alike = cpu.exists() and "avx512_vnni" in cpu.read_text()
-    for row, article in zip(rows, accurate.score_many(row["text"] for row in rows), strict=True):
-        for name, moves in (("quality", 1e-2 if alike else 0.2), ("mt_score", 1e-2)):
+    # references are of float32, the same on all processors; integers were seen to move a sentence by .056
+    exact = graph == GRAPHS["float32"]
+    detector = Detector.from_pretrained("accurate")
+    for row, article in zip(rows, detector.score_many(row["text"] for row in rows), strict=True):
+        for name, moves in (("quality", 1e-2 if exact else 0.5), ("mt_score", 1e-4 if exact else 3e-2)):
             assert (getattr(article, name) is None) == (row[name] is None)
             assert row[name] is None or getattr(article, name) == pytest.approx(row[name], abs=moves), row["text"][:60]
         found = [sentence.mt_score for sentence in article.sentences]
-        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4 if alike else 1e-2)
-        assert [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
+        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4 if exact else 0.1)
+        assert not exact or [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
 
 
 def test_garbled_and_clean_are_told_apart(accurate: Detector) -> None:
@@ -86,7 +87,8 @@ def test_evidence_of_the_model_stands_where_the_text_is_garbled(accurate: Detect
     assert sum(map(len, marked(accurate.score(CLEAN)))) < len(CLEAN) / 10 < sum(map(len, found))
 
 
-def test_alone_and_beside_others_the_scores_are_the_same(accurate: Detector, articles: dict[str, str]) -> None:
+def test_alone_and_beside_others_the_scores_are_the_same(articles: dict[str, str], graph: str) -> None:
+    accurate = Detector.from_pretrained("accurate")
     texts = [*articles.values(), GARBLED, CLEAN, "Too short.", ""]
     together = list(accurate.score_many(texts))
     assert together == [accurate.score(text) for text in texts]
@@ -173,7 +175,7 @@ def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_p
             cwd=tmp_path, capture_output=True, check=True,
         ).stdout  # fmt: skip
         times.append(of_children() - begin)
-    assert "accurate-v3@" in json.loads(out)["signature"]
+    assert "accurate-v4@" in json.loads(out)["signature"]
     assert min(times) < 3  # 2 on an idle core
 
 

@@ -24,7 +24,7 @@ from mtdetect.classifier import ModelError
 from mtdetect.cli import main
 from mtdetect.data import DataError, bucket, read_rows
 from mtdetect.detector import uncertain
-from mtdetect.encoder import SPAN_KINDS, Encoder, Marks, int8_names, int8_weights
+from mtdetect.encoder import GRAPHS, SPAN_KINDS, Encoder, Marks, int8_names, int8_weights
 from mtdetect.reasons import is_dense, spans
 
 torch = pytest.importorskip("torch")
@@ -33,7 +33,7 @@ for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensor
 
 from tiny import write_bert, write_llama  # noqa: E402
 
-from mtdetect import finetune  # noqa: E402
+from mtdetect import encoder, finetune  # noqa: E402
 from mtdetect.batches import Plan  # noqa: E402
 from mtdetect.examples import learn_from  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
@@ -143,7 +143,7 @@ def torch_model(folder: Path, *, int8: bool) -> tuple[torch.nn.Module, torch.nn.
     heads = torch.nn.Linear(backbone.config.hidden_size, OUTPUTS)
     heads.weight.data, heads.bias.data = (weights[f"mtdetect.heads.{name}"].float() for name in ("weight", "bias"))
     if int8:
-        rounded = int8_weights(folder / "model.safetensors", (folder / "model.onnx").read_bytes())
+        rounded = int8_weights(folder / "model.safetensors", (folder / GRAPHS["int8"]).read_bytes())
         named = dict(backbone.named_parameters())
         assert len(rounded) == 2 * sum(".layers." in f".{name}" and value.ndim == 2 for name, value in named.items())
         for name in {key.rpartition(" ")[0] for key in rounded}:
@@ -161,38 +161,40 @@ def by_torch(model: tuple[torch.nn.Module, torch.nn.Module], ids: list[int]) -> 
         return np.asarray(heads(backbone(input_ids=torch.tensor([ids])).last_hidden_state)[0].numpy())
 
 
-def test_onnx_says_what_torch_says_and_transformers_loads_it(model: tuple[Path, AccurateClassifier]) -> None:
+def test_onnx_says_what_torch_says_and_transformers_loads_it(
+    model: tuple[Path, AccurateClassifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import onnx
-    import onnxruntime
     from transformers import AutoTokenizer
 
     folder, found = model
     tokenizer = AutoTokenizer.from_pretrained(folder)
     exact, rounded = torch_model(folder, int8=False), torch_model(folder, int8=True)
     assert exact[0].config.num_hidden_layers == 2
+    options = {"cased": found.encoder.cased, "separator": found.encoder.separator}
     # the same graph, where what is multiplied with the rounded weights is not rounded
-    graph = onnx.load(folder / "model.onnx", load_external_data=False)
+    graph = onnx.load(folder / GRAPHS["int8"], load_external_data=False)
     for node in graph.graph.node:
         for attribute in node.attribute:
             if attribute.name == "accuracy_level":
                 attribute.i = 1
-    (folder / "unrounded.onnx").write_bytes(graph.SerializeToString())
-    integers = int8_weights(folder / "model.safetensors", (folder / "model.onnx").read_bytes())
-    options = onnxruntime.SessionOptions()
-    options.add_external_initializers(
-        list(integers), [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in integers.values()]
-    )
-    session = onnxruntime.InferenceSession(folder / "unrounded.onnx", options)
-    (folder / "unrounded.onnx").unlink()
+    others = tmp_path / "unrounded"
+    shutil.copytree(folder, others)
+    (others / GRAPHS["int8"]).write_bytes(graph.SerializeToString())
+    sessions = {}
+    for kind, place in (("float32", folder), ("unrounded", others), ("int8", folder)):
+        monkeypatch.setattr(encoder, "multiplies_in", lambda kind=kind: kind if kind in GRAPHS else "int8")
+        sessions[kind] = Encoder(place, **options)
     said, expected = [], []
     for (text,) in (part[:1] for part in articles(200)):
         ids = [*tokenizer(text.rstrip("."), add_special_tokens=False)["input_ids"], found.encoder.separator]
-        (outputs,) = session.run(None, {"ids": np.array([ids])})
-        assert np.abs(outputs[0] - by_torch(rounded, ids)).max() < 1e-4
-        outputs = by_torch(exact, ids)
-        heads, (marks,) = found.encoder.read([[text]])
-        garbled = outputs[:-1, 6] + outputs[1:, 7]
-        expected.append([*(outputs[:, :3].mean(axis=0) + outputs[-1, 3:6]), *garbled[:3]])
+        truth = by_torch(exact, ids)
+        for kind, outputs in (("float32", truth), ("unrounded", by_torch(rounded, ids))):
+            (by_onnx,) = sessions[kind]._session.run(None, {"ids": np.array([ids])})
+            assert np.abs(by_onnx[0] - outputs).max() < 1e-4, kind
+        heads, (marks,) = sessions["int8"].read([[text]])
+        garbled = truth[:-1, 6] + truth[1:, 7]
+        expected.append([*(truth[:, :3].mean(axis=0) + truth[-1, 3:6]), *garbled[:3]])
         said.append([*heads[:, 0], *marks.garbled[:3]])
     error = (np.array(said) - expected).std(axis=0) / np.std(expected, axis=0)
     assert 0 < error.max() < 0.1
@@ -269,11 +271,11 @@ def test_a_pruned_vocabulary_writes_everything(llama: Path) -> None:
 
 
 def test_the_graph_reads_its_weights_from_the_checkpoint(
-    model: tuple[Path, AccurateClassifier], tmp_path: Path
+    model: tuple[Path, AccurateClassifier], tmp_path: Path, graph: str
 ) -> None:
     folder, found = model
-    assert (folder / "model.onnx").stat().st_size < (folder / "model.safetensors").stat().st_size * 2
-    assert (folder / "model.onnx").read_bytes().count(b"model.safetensors") >= 10
+    assert (folder / graph).stat().st_size < (folder / "model.safetensors").stat().st_size * 2
+    assert (folder / graph).read_bytes().count(b"model.safetensors") >= 10
     other = copied(folder, tmp_path / "silent")
     stored = (folder / "model.safetensors").read_bytes()
     begin = 8 + int.from_bytes(stored[:8], "little")
@@ -335,8 +337,8 @@ GARBLED = (
 )
 
 
-def test_alone_and_beside_others_the_scores_are_the_same(model: tuple[Path, AccurateClassifier]) -> None:
-    detector = Detector(model[1])
+def test_alone_and_beside_others_the_scores_are_the_same(model: tuple[Path, AccurateClassifier], graph: str) -> None:
+    detector = Detector.from_pretrained(model[0])
     texts = [GARBLED * 2, "Too short.", "", *(" ".join(part * 2) for part in articles(6))]
     together = list(detector.score_many(texts))
     assert together == [detector.score(text) for text in texts]
@@ -458,15 +460,15 @@ def test_configurations_of_another_shape_are_one_line(model: tuple[Path, Accurat
 
 
 def test_a_graph_that_is_none_or_reads_other_files_is_refused(
-    model: tuple[Path, AccurateClassifier], tmp_path: Path
+    model: tuple[Path, AccurateClassifier], tmp_path: Path, graph: str
 ) -> None:
     folder = copied(model[0], tmp_path / "model")
     sums = orjson.loads((folder / "config.json").read_bytes())["mtdetect"]["checksums"]
     (tmp_path / "outside.bin123").write_bytes((folder / "model.safetensors").read_bytes())
-    graph = (folder / "model.onnx").read_bytes()
-    for damaged in (b"", b"nonsense", graph.replace(b"model.safetensors", b"../outside.bin123")):
-        (folder / "model.onnx").write_bytes(damaged)
-        rewritten(folder, checksums=sums | {"model.onnx": hashlib.sha256(damaged).hexdigest()})
+    good = (folder / graph).read_bytes()
+    for damaged in (b"", b"nonsense", good.replace(b"model.safetensors", b"../outside.bin123")):
+        (folder / graph).write_bytes(damaged)
+        rewritten(folder, checksums=sums | {graph: hashlib.sha256(damaged).hexdigest()})
         with pytest.raises(ModelError, match="cannot use the encoder"):
             AccurateClassifier.load(folder)
 
