@@ -115,7 +115,15 @@ def _of_stored_weights(graph: Any, weights: Path, *, integers: bool) -> Any:
         else:
             begin, end = place["data_offsets"]
             outside(f"{name} stored", TensorProto.FLOAT16, place["shape"], offset=8 + size + begin, length=end - begin)
-            casts.append(helper.make_node("Cast", [f"{name} stored"], [name], to=TensorProto.FLOAT))
+            reads = [i for i, node in enumerate(nodes) if name in node.input]
+            if [nodes[i].op_type for i in reads] == ["Gather"]:
+                # of a table only what is looked up becomes float32
+                (gather,) = (nodes[i] for i in reads)
+                cast = helper.make_node("Cast", [f"{name} found"], gather.output, to=TensorProto.FLOAT)
+                gather.input[0], gather.output[0] = f"{name} stored", f"{name} found"
+                nodes.insert(reads[0] + 1, cast)
+            else:
+                casts.append(helper.make_node("Cast", [f"{name} stored"], [name], to=TensorProto.FLOAT))
     if packed:
         graph.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     for field, values in ((graph.graph.initializer, stored), (graph.graph.node, [*casts, *nodes])):

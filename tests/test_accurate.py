@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from mtdetect.classifier import model_folder
 from mtdetect.cli import main
 from mtdetect.data import DataError
 from mtdetect.detector import uncertain
-from mtdetect.encoder import GRAPHS
+from mtdetect.encoder import GRAPHS, multiplies_in
 from mtdetect.evaluate import evaluate
 from mtdetect.filter import Rule, filter_corpus
 
@@ -60,6 +61,26 @@ def test_golden_references(graph: str) -> None:
         found = [sentence.mt_score for sentence in article.sentences]
         assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4 if exact else 0.1)
         assert not exact or [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "kind"),
+    [
+        ("x86_64", "avx2 avx512_vnni", "int8"), ("x86_64", "avx2 avx_vnni", "int8"), ("x86_64", "avx avx2", "float32"),
+        ("AMD64", None, "float32"), ("aarch64", None, "int8"),
+    ],
+)  # fmt: skip
+def test_it_multiplies_as_the_processor_does_best(
+    monkeypatch: pytest.MonkeyPatch, machine: str, flags: str | None, kind: str
+) -> None:
+    def read_text(path: Path, encoding: str) -> str:
+        if flags is None:
+            raise FileNotFoundError(path)
+        return f"flags\t\t: fpu {flags}\n"
+
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert multiplies_in() == kind
 
 
 def test_garbled_and_clean_are_told_apart(accurate: Detector) -> None:
