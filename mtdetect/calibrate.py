@@ -155,7 +155,7 @@ def calibrate(
     garbled[full] = article_features(none, garble, none > 0, z[4], (np.cumsum(sizes) - sizes)[full], usual)[:, 1]
     limits = {
         "cap": float(np.quantile(means[1][news], _USUAL)),
-        # n-grams mistake more of what people translated for garble than an encoder does
+        # what an encoder takes for garble counts earlier: engines that it never met make little of it
         "beyond": _highest([garbled[which] for which in sources.values()], _USUAL if joined else _RARE),
     }
     by_level = {

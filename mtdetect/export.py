@@ -118,7 +118,7 @@ def _of_stored_weights(graph: Any, weights: Path, *, integers: bool) -> Any:
             reads = [i for i, node in enumerate(nodes) if name in node.input]
             if [nodes[i].op_type for i in reads] == ["Gather"]:
                 # of a table only what is looked up becomes float32
-                (gather,) = (nodes[i] for i in reads)
+                gather = nodes[reads[0]]
                 cast = helper.make_node("Cast", [f"{name} found"], gather.output, to=TensorProto.FLOAT)
                 gather.input[0], gather.output[0] = f"{name} stored", f"{name} found"
                 nodes.insert(reads[0] + 1, cast)
