@@ -48,7 +48,7 @@ _CONFIG: dict[str, type] = {
     "checksums": dict,
 }
 _ENCODER = {"cased": bool, "separator": int}
-_FORMAT = 3  # 2: without a graph in float32; 1: sentences each by itself
+_FORMAT = 4  # 3: integers in blocks of 128; 2: without a graph in float32; 1: sentences each by itself
 _SECTION = "mtdetect"
 _RATES = np.arange(1, 10) / 10  # how much of an article may be the machine's, each as likely
 _ALIKE = 0.2  # weight of a sentence in that: those of an article are alike, five tell as much as one by itself

@@ -17,7 +17,6 @@ from mtdetect.types import ModelError
 
 __all__ = [
     "GRAPHS",
-    "INT8_BLOCK",
     "OUTPUTS",
     "SPAN_KINDS",
     "WINDOW",
@@ -46,8 +45,6 @@ SPAN_KINDS = (
 """Categories that a garbled token can have; the first is that of those that the data do not tell apart."""
 GRAPHS = {"float32": "model.onnx", "int8": "model_int8.onnx"}
 """The graph for each way to multiply."""
-INT8_BLOCK = 128
-"""Weights of an output, and values that they are multiplied with, that share a scale."""
 OUTPUTS = 2 * len(HEADS) + 2 + len(SPAN_KINDS)
 """Outputs of a token: each of `HEADS` for the mean of its sentence, each again for the last token of its sentence;
 whether it is garbled, by itself and by the token after it; and the kind of what is garbled."""
@@ -205,8 +202,8 @@ def int8_names(name: str) -> tuple[str, str]:
 def int8_weights(file: Path, graph: bytes) -> dict[str, NDArray[Any]]:
     """Return the matrices that a graph wants in integers of eight bits, from a safetensors file in float16.
 
-    For each an array uint8 (n_outputs, n_blocks, INT8_BLOCK) about 128, and one of float32 (n_outputs, n_blocks) by
-    which its blocks are to be multiplied, under their names of `int8_names`.
+    For each an array of int8 (n_inputs, n_outputs), and one of float32 (n_outputs,) by which its columns are to be
+    multiplied, under their names of `int8_names`.
     """
     data = file.read_bytes()
     size = int.from_bytes(data[:8], "little")
@@ -216,12 +213,10 @@ def int8_weights(file: Path, graph: bytes) -> dict[str, NDArray[Any]]:
             continue
         n, k = about["shape"]
         weights = np.frombuffer(data, np.float16, n * k, 8 + size + about["data_offsets"][0]).reshape(n, k)
-        blocks = np.zeros((n, -(-k // INT8_BLOCK) * INT8_BLOCK), np.float32)
-        blocks[:, :k] = weights
-        blocks = blocks.reshape(n, -1, INT8_BLOCK)
-        scales = np.abs(blocks).max(axis=2) / 127
-        integers = np.rint(blocks / np.where(scales > 0, scales, 1)[..., None]) + 128
-        found |= zip(int8_names(name), (integers.astype(np.uint8), scales), strict=True)
+        weights = weights.astype(np.float32)
+        scales = np.abs(weights).max(axis=1) / 127
+        integers = np.rint(weights / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
+        found |= zip(int8_names(name), (np.ascontiguousarray(integers.T), scales), strict=True)
     return found
 
 

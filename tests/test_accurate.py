@@ -200,7 +200,7 @@ def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_p
             cwd=tmp_path, capture_output=True, check=True,
         ).stdout  # fmt: skip
         times.append(of_children() - begin)
-    assert "accurate-v4@" in json.loads(out)["signature"]
+    assert "accurate-v5@" in json.loads(out)["signature"]
     assert min(times) < 3  # 2 on an idle core
 
 
