@@ -37,6 +37,7 @@ from tiny import write_bert, write_llama  # noqa: E402
 from mtdetect import encoder, finetune  # noqa: E402
 from mtdetect.batches import Plan  # noqa: E402
 from mtdetect.examples import learn_from  # noqa: E402
+from mtdetect.export import export  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
 from mtdetect.start import load, prune  # noqa: E402
 from mtdetect.train_accurate import train_accurate  # noqa: E402
@@ -214,6 +215,25 @@ def test_onnx_says_what_torch_says_and_transformers_loads_it(
         said.append([*heads[:, 0], *marks.garbled[:3]])
     error = (np.array(said) - expected).std(axis=0) / np.std(expected, axis=0)
     assert 0 < error.max() < 0.1
+
+
+@pytest.mark.parametrize("sharp", [1.0, 1e4])
+def test_no_graph_sees_what_comes_later(llama: Path, tmp_path: Path, sharp: float) -> None:
+    import onnxruntime
+
+    start = load(str(llama))
+    for layer in start.backbone.layers:
+        layer.self_attn.q_proj.weight.data *= sharp  # scores of attention differ as much more
+    reader = Reader(start.backbone)
+    export(reader, start, tmp_path)
+    found = onnxruntime.InferenceSession(tmp_path / GRAPHS["float32"])
+    ids = np.arange(3, 60)[None]
+    (outputs,) = found.run(None, {"ids": ids})
+    with torch.no_grad():
+        assert np.abs(outputs - reader(torch.from_numpy(ids)).numpy()).max() < 1e-4 * sharp**0.5
+    ids[0, 40:] = 2
+    (others,) = found.run(None, {"ids": ids})
+    assert np.abs(outputs - others)[0, :40].max() < 1e-5 < np.abs(outputs - others)[0, 40:].max()
 
 
 def test_the_same_seed_and_data_give_the_same_bytes_even_when_killed(
