@@ -182,9 +182,10 @@ def span_logits(outputs: F32) -> tuple[F32, F32]:
 
 
 def multiplies_in() -> str:
-    """Return in which of `GRAPHS` this processor multiplies faster.
+    """Return in which of `GRAPHS` this processor is to multiply: integers where they are fast and exact.
 
-    On x86, integers are slower than float32 without VNNI, and faster with it; elsewhere, not measured, it is integers.
+    On x86 without VNNI, sums of two products of integers are cut off at sixteen bits (ONNX Runtime, "saturation issue
+    of U8S8"). Elsewhere, not measured, it is integers.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return "int8"

@@ -112,7 +112,7 @@ def _product(node: Any, weights: tuple[str, str], *, new: bool) -> list[Any]:
     from onnx import helper
 
     value, (matrix, scales) = node.input[0], weights
-    step, flat, middles, whole = (f"{value} {what}" for what in ("step", "steps", "middles", "rounded"))
+    step, flat, middles, rounded = (f"{value} {what}" for what in ("step", "steps", "middles", "rounded"))
     product = f"{node.output[0]} unscaled"
     rounding = [
         helper.make_node("Abs", [value], [f"{value} size"]),
@@ -122,12 +122,12 @@ def _product(node: Any, weights: tuple[str, str], *, new: bool) -> list[Any]:
         helper.make_node("Reshape", [step, "all"], [flat]),
         helper.make_node("Shape", [flat], [f"{value} tokens"]),
         helper.make_node("Expand", ["middle", f"{value} tokens"], [middles]),
-        helper.make_node("QuantizeLinear", [value, flat, middles], [whole], axis=1),
+        helper.make_node("QuantizeLinear", [value, flat, middles], [rounded], axis=1),
     ]
     return [
         *(rounding if new else ()),
         helper.make_node(
-            "MatMulIntegerToFloat", [whole, matrix, "whole", scales, "middle"], [product], domain="com.microsoft"
+            "MatMulIntegerToFloat", [rounded, matrix, "whole", scales, "middle"], [product], domain="com.microsoft"
         ),
         helper.make_node("Mul", [product, step], node.output),
     ]

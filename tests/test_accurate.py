@@ -52,8 +52,10 @@ def cascade() -> Detector:
 def test_golden_references(graph: str) -> None:
     rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
     assert len(rows) >= 100
-    # references are of float32, the same on all processors; integers were seen to move a sentence by .056
+    # references are of float32, the same on all processors; integers were seen to move a sentence by .075
     exact = graph == GRAPHS["float32"]
+    if not exact and multiplies_in() != "int8":
+        pytest.skip("this processor is not to multiply integers: it cuts off their sums")
     detector = Detector.from_pretrained("accurate")
     moved: list[float] = []
     for row, article in zip(rows, detector.score_many(row["text"] for row in rows), strict=True):
