@@ -23,7 +23,7 @@ from mtdetect.classifier import (
     points_of,
     sigmoid,
 )  # fmt: skip
-from mtdetect.encoder import GRAPHS, Encoder, Marks
+from mtdetect.encoder import GRAPHS, READOUT, Encoder, Marks
 from mtdetect.types import OperatingPoint
 
 __all__ = ["CALIBRATED", "ENCODED", "FILES", "AccurateClassifier", "in_article", "load_model", "save_config"]
@@ -38,6 +38,7 @@ _CONFIG: dict[str, type] = {
     "name": str,
     "fast": str,
     "encoder": dict,
+    "frozen": int,
     "blend": dict,
     "spans": dict,
     "cascade": dict,
@@ -48,8 +49,9 @@ _CONFIG: dict[str, type] = {
     "checksums": dict,
 }
 _ENCODER = {"cased": bool, "separator": int}
-_FORMAT = 4  # 3: integers in blocks of 128; 2: without a graph in float32; 1: sentences each by itself
+_FORMAT = 5  # 4: float16, no readout; 3: integers in blocks; 2: no float32; 1: no context
 _SECTION = "mtdetect"
+_BLEND = {"style": 4, "sentence": 4}  # numbers, where not three
 _RATES = np.arange(1, 10) / 10  # how much of an article may be the machine's, each as likely
 _ALIKE = 0.2  # weight of a sentence in that: those of an article are alike, five tell as much as one by itself
 
@@ -97,7 +99,7 @@ class AccurateClassifier:
             not is_configuration(config, _FORMAT, _CONFIG)
             or {name: type(value) for name, value in config["encoder"].items()} != _ENCODER
             or set(config["blend"]) != {*HEADS, "sentence"}
-            or not all(_are_numbers(values, 3) for values in config["blend"].values())
+            or not all(_are_numbers(values, _BLEND.get(name, 3)) for name, values in config["blend"].items())
             or not _are_numbers([config["spans"].get("limit")], 1)
             or not _are_numbers([config["cascade"].get(name) for name in ("clean", "human", "garbled")], 3)
         ):
@@ -145,14 +147,19 @@ def _are_numbers(values: Any, n: int) -> bool:
 def blended(blend: dict[str, list[float]], z: F64, read: F64) -> F64:
     """Return the sum of a constant, a linear head and one of the encoder for each of `HEADS`, and that of sentences.
 
+    Style has the readout besides.
+
     One sentence tells little of style, and a round trip tells itself: what looks like none says nothing more.
     """
     rows = []
     for row, head in zip(z, HEADS, strict=True):
-        constant, linear, encoded = blend[head]
+        constant, linear, encoded, *others = blend[head]
         rows.append(constant + linear * row + encoded * read[ENCODED[head]])
-    linear, encoded, soft = blend["sentence"]
-    rows.append(linear * z[0] + encoded * read[ENCODED["style"]] + soft * np.logaddexp(0, rows[1]))
+        for weight in others:
+            rows[-1] += weight * read[READOUT]
+    linear, encoded, told, soft = blend["sentence"]
+    style = linear * z[0] + encoded * read[ENCODED["style"]] + told * read[READOUT]
+    rows.append(style + soft * np.logaddexp(0, rows[1]))
     return np.array(rows)
 
 

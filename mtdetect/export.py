@@ -15,7 +15,7 @@ import torch
 
 from mtdetect.encoder import GRAPHS, WINDOW, int8_names
 from mtdetect.finetune import Reader
-from mtdetect.start import HEADS, Start
+from mtdetect.start import HEADS, READOUT, Start, stack_of
 
 __all__ = ["export"]
 
@@ -24,9 +24,11 @@ _LATER = -45.0  # added to scores of attention, which in SmolLM2 differ by less 
 
 
 def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
-    """Write the weights as float16, the tokenizer, and two graphs for ONNX Runtime without weights of their own.
+    """Write the weights, the tokenizer, and two graphs for ONNX Runtime without weights of their own.
 
-    One computes in float32; the other multiplies with integers of eight bits. The folder loads with transformers, too.
+    The matrices of the layers have eight bits, each output with a scale of its own, as compressed-tensors packs them;
+    the rest is float16. One graph computes in float32; the other multiplies with integers. The folder loads with
+    transformers, too.
 
     Returns
     -------
@@ -36,12 +38,30 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     model = model.cpu().eval()
+    linear = {name for name, part in model.backbone.named_modules() if isinstance(part, torch.nn.Linear)}
+    layers = {id(part) for part in stack_of(model.backbone).modules()}
+    within = {name for name in linear if id(model.backbone.get_submodule(name)) in layers}
+    tensors: dict[str, Any] = {}
     with torch.no_grad():
         # what is tested is what is shipped
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
-    tensors = {name: value.half().contiguous() for name, value in model.backbone.state_dict().items()}
-    tensors |= {HEADS + name: value.half().contiguous() for name, value in model.heads.state_dict().items()}
+        for name, value in model.backbone.state_dict().items():
+            module = name.removesuffix(".weight")
+            if module in within and name != module:
+                scales = (value.abs().amax(dim=1, keepdim=True) / 127).half()
+                scales[scales == 0] = 1
+                steps = (value / scales.float()).round().clamp(-127, 127)
+                value.copy_(steps * scales.float())
+                packed = (steps + 128).to(torch.uint8).numpy().view(np.int32)
+                tensors[f"{name}_packed"] = torch.from_numpy(packed.copy())
+                tensors[f"{name}_scale"] = scales
+                tensors[f"{name}_shape"] = torch.tensor(value.shape)
+            else:
+                tensors[name] = value.half().contiguous()
+    for first, part in ((HEADS, model.heads), (READOUT, model.readout)):
+        if part is not None:
+            tensors |= {first + name: value.half().contiguous() for name, value in part.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / _WEIGHTS, {"format": "pt"})
     (folder / _WEIGHTS).chmod(0o644)  # it is written for its owner alone
@@ -51,8 +71,12 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
     described: dict[str, Any] = model.backbone.config.to_diff_dict()
     described["architectures"] = [type(model.backbone).__name__]
     described["dtype"] = "float16"
-    for name in ("_model_name_or_path", "quantization_config"):  # of what it started from
-        described.pop(name, None)
+    described.pop("_model_name_or_path", None)
+    eight = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False}
+    described["quantization_config"] = {
+        "quant_method": "compressed-tensors", "format": "pack-quantized", "quantization_status": "compressed",
+        "config_groups": {"layers": {"targets": ["Linear"], "weights": eight}}, "ignore": sorted(linear - within),
+    }  # fmt: skip
     return described
 
 
@@ -134,25 +158,33 @@ def _product(node: Any, weights: tuple[str, str], *, new: bool) -> list[Any]:
 
 
 def _of_stored_weights(graph: Any, weights: Path, *, integers: bool) -> Any:
-    """Let a graph take its weights from a safetensors file; and multiply with integers, made from them later."""
+    """Let a graph take its weights from a safetensors file; those of eight bits are handed over when it is loaded."""
     from onnx import TensorProto, helper, numpy_helper
 
     with weights.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         layout = json.loads(file.read(size))
     made = {node.output[0]: node for node in graph.graph.node}
+    eight = {name.removesuffix("_packed") for name in layout if name.endswith("_packed")}
     nodes: list[Any] = []
-    packed: dict[str, list[int]] = {}
+    packed: set[str] = set()
     rounded: set[str] = set()
     for node in graph.graph.node:
         turned = made.get(node.input[1]) if integers and node.op_type == "MatMul" else None
-        name = turned.input[0] if turned is not None and turned.op_type == "Transpose" else ""
-        if name.removeprefix("backbone.") in layout:
-            packed[name] = layout[name.removeprefix("backbone.")]["shape"]
-            nodes += _product(node, int8_names(name.removeprefix("backbone.")), new=node.input[0] not in rounded)
+        name = turned.input[0].removeprefix("backbone.") if turned is not None and turned.op_type == "Transpose" else ""
+        if name in eight:
+            packed.add(name)
+            nodes += _product(node, int8_names(name), new=node.input[0] not in rounded)
             rounded.add(node.input[0])
         else:
             nodes.append(node)
+    for node in nodes:
+        # as a quotient ONNX Runtime knows it, with what is around it, as a norm that it computes in one go
+        for i, value in enumerate(node.input if node.op_type == "Mul" else ()):
+            root = made.get(made[value].input[0]) if value in made and made[value].op_type == "Reciprocal" else None
+            if root is not None and root.op_type == "Sqrt":
+                node.op_type = "Div"
+                node.input[:] = [node.input[1 - i], root.output[0]]
     used = {name for node in nodes for name in node.input}
     nodes = [node for node in nodes if used.intersection(node.output) or node.output[0] == "outputs"]
     stored, casts = [], []
@@ -165,12 +197,15 @@ def _of_stored_weights(graph: Any, weights: Path, *, integers: bool) -> Any:
 
     for initializer in graph.graph.initializer:
         name = initializer.name
-        place = layout.get(name.removeprefix("backbone.").replace("heads.", HEADS))
-        if name in packed:
-            n, k = packed[name]
-            whole, scales = int8_names(name.removeprefix("backbone."))
+        short = name.removeprefix("backbone.")
+        place = layout.get(short.replace("heads.", HEADS).replace("readout.", READOUT))
+        if short in packed:
+            n, k = initializer.dims
+            whole, scales = int8_names(short)
             outside(whole, TensorProto.INT8, [k, n])
             outside(scales, TensorProto.FLOAT, [n])
+        elif short in eight:
+            outside(name, TensorProto.FLOAT, initializer.dims)
         elif place is None:
             stored.append(initializer)
         else:

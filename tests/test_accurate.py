@@ -52,14 +52,14 @@ def cascade() -> Detector:
 def test_golden_references(graph: str) -> None:
     rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
     assert len(rows) >= 100
-    # references are of float32, the same on all processors; integers were seen to move a sentence by .075
+    # references are of float32, the same on all processors; integers move a sentence by .074, quality by .6
     exact = graph == GRAPHS["float32"]
     if not exact and multiplies_in() != "int8":
         pytest.skip("this processor is not to multiply integers: it cuts off their sums")
     detector = Detector.from_pretrained("accurate")
     moved: list[float] = []
     for row, article in zip(rows, detector.score_many(row["text"] for row in rows), strict=True):
-        for name, moves in (("quality", 1e-2 if exact else 0.5), ("mt_score", 1e-4 if exact else 3e-2)):
+        for name, moves in (("quality", 1e-2 if exact else 0.8), ("mt_score", 1e-4 if exact else 3e-2)):
             assert (getattr(article, name) is None) == (row[name] is None)
             assert row[name] is None or getattr(article, name) == pytest.approx(row[name], abs=moves), row["text"][:60]
         found = [sentence.mt_score for sentence in article.sentences]
@@ -202,7 +202,7 @@ def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_p
             cwd=tmp_path, capture_output=True, check=True,
         ).stdout  # fmt: skip
         times.append(of_children() - begin)
-    assert "accurate-v5@" in json.loads(out)["signature"]
+    assert "accurate-v6@" in json.loads(out)["signature"]
     assert min(times) < 3  # 2 on an idle core
 
 
@@ -224,10 +224,14 @@ def test_acceptance_article(accurate: Detector, words: str) -> None:
 
 def test_the_checkpoint_loads_with_transformers_to_be_trained_on(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    model = transformers.AutoModel.from_pretrained(FOLDER).float()
-    assert not hasattr(model.config, "quantization_config") and model.num_parameters() > 40_000_000
+    pytest.importorskip("compressed_tensors")
+    whole = transformers.CompressedTensorsConfig(dequantize=True)
+    with pytest.warns(UserWarning, match="already has a `quantization_config`"):
+        model = transformers.AutoModel.from_pretrained(FOLDER, quantization_config=whole).float()
+    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    assert not hasattr(model.config, "quantization_config") and trained > 40_000_000
     model.save_pretrained(tmp_path)
 
 
 def test_it_is_small_enough_to_ship() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 90_000_000
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 66_000_000

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from mtdetect.classifier import ModelError
 from mtdetect.cli import main
 from mtdetect.data import DataError, bucket, read_rows
 from mtdetect.detector import uncertain
-from mtdetect.encoder import GRAPHS, SPAN_KINDS, Encoder, Marks, int8_names, int8_weights
+from mtdetect.encoder import GRAPHS, SPAN_KINDS, Encoder, Marks, int8_names, tokenised, unpacked, windows
 from mtdetect.reasons import is_dense, spans
 
 torch = pytest.importorskip("torch")
@@ -34,12 +35,12 @@ for library in ("transformers", "onnx", "onnxscript", "onnxruntime", "safetensor
 
 from tiny import write_bert, write_llama  # noqa: E402
 
-from mtdetect import encoder, finetune  # noqa: E402
+from mtdetect import encoder, finetune, readout  # noqa: E402
 from mtdetect.batches import Plan  # noqa: E402
-from mtdetect.examples import learn_from  # noqa: E402
+from mtdetect.examples import Article, learn_from  # noqa: E402
 from mtdetect.export import export  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
-from mtdetect.start import load, prune  # noqa: E402
+from mtdetect.start import HEADS, READOUT, load, prune  # noqa: E402
 from mtdetect.train_accurate import train_accurate  # noqa: E402
 
 TOKENS = 60_000
@@ -61,7 +62,7 @@ def model(
 ) -> tuple[Path, AccurateClassifier]:
     folder = tmp_path_factory.mktemp("models") / "tiny-v1"
     found = train_accurate(
-        data, folder, pairs=[data / "pairs.parquet"], init=str(llama), layers=2, tokens=TOKENS, threads=1,
+        data, folder, pairs=[data / "pairs.parquet"], init=str(llama), layers=3, frozen=1, tokens=TOKENS, threads=1,
         log=lines.append,
     )  # fmt: skip
     return folder, found
@@ -76,7 +77,8 @@ def test_it_learns_what_the_machine_does(model: tuple[Path, AccurateClassifier])
     _, found = model
     heads, _ = found.encoder.read(articles(60))
     machine = np.repeat(np.arange(60) % 2 == 1, 5)
-    assert heads[0][machine].mean() > heads[0][~machine].mean()
+    for style in (0, encoder.READOUT):
+        assert heads[style][machine].mean() > heads[style][~machine].mean()
     scores = [Detector(found).score_sentences(part * 3).mt_score for part in articles(40)]
     assert min(scores[1::2]) > max(scores[::2])
 
@@ -93,12 +95,19 @@ def test_a_training_goes_on_from_an_accurate_model(
     folder, found = model
     start, before = load(str(folder)), load(str(llama))
     assert "UNEXPECTED" not in capfd.readouterr().err
-    again = Reader(start.backbone, start.heads).eval()
+    assert start.frozen == 1 and before.heads is None and not before.frozen
+    again = Reader(start.backbone, start.heads, start.frozen).eval()
     parts = articles(20)
     said, _ = found.encoder.read(parts)
-    error = read(again, start, parts) - said
-    assert (error.std(axis=1) < 0.1 * said.std(axis=1)).all()
-    assert before.heads is None
+    error = read(again, start, parts)[:3] - said[:3]
+    assert (error.std(axis=1) < 0.1 * said[:3].std(axis=1)).all()
+
+    # what is frozen is what it was, in eight bits; what is not has learned
+    moved = []
+    for one, other in zip(start.backbone.layers, before.backbone.layers, strict=True):
+        weights, exact = one.mlp.up_proj.weight, other.mlp.up_proj.weight
+        moved.append(((weights - exact).abs() / exact.abs().amax(dim=1, keepdim=True)).max().item())
+    assert moved[0] < 0.6 / 127 < min(moved[1:])
 
     # what a word is was learned from more text than this
     weights = [one.backbone.get_input_embeddings().weight for one in (start, before)]
@@ -135,25 +144,17 @@ def test_a_surprising_word_makes_no_garbled_sentence() -> None:
     assert not is_dense(marks(9, -3, -3, -3, -3)) and not is_dense(marks())
 
 
-def torch_model(folder: Path, *, int8: bool) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Return the checkpoint as transformers loads it, and its heads; with the weights rounded as for inference."""
+def by_transformers(folder: Path, frozen: int) -> Reader:
+    """Return the checkpoint as transformers loads it, with its heads and the readout."""
     from safetensors.torch import load_file
     from transformers import AutoModel
 
-    backbone = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     weights = load_file(folder / "model.safetensors")
-    heads = torch.nn.Linear(backbone.config.hidden_size, OUTPUTS)
-    heads.weight.data, heads.bias.data = (weights[f"mtdetect.heads.{name}"].float() for name in ("weight", "bias"))
-    if int8:
-        rounded = int8_weights(folder / "model.safetensors", (folder / GRAPHS["int8"]).read_bytes())
-        named = dict(backbone.named_parameters())
-        assert len(rounded) == 2 * sum(".layers." in f".{name}" and value.ndim == 2 for name, value in named.items())
-        for name in {key.rpartition(" ")[0] for key in rounded}:
-            integers, scales = (rounded[key] for key in int8_names(name))
-            stepped = integers.T * scales[:, None]
-            assert (np.abs(stepped - named[name].detach().numpy()) <= scales[:, None] * 0.501).all()
-            named[name].data = torch.from_numpy(stepped)
-    return backbone, heads
+    model = Reader(AutoModel.from_pretrained(folder, dtype=torch.float32).eval(), frozen=frozen)
+    model.readout = torch.nn.Linear(weights[f"{READOUT}weight"].shape[1], 1)
+    for part, name in ((model.heads, HEADS), (model.readout, READOUT)):
+        part.load_state_dict({key: weights[name + key].float() for key in ("weight", "bias")})
+    return model
 
 
 def unrounded(graph: Any) -> Any:
@@ -177,10 +178,22 @@ def unrounded(graph: Any) -> Any:
     return graph
 
 
-def by_torch(model: tuple[torch.nn.Module, torch.nn.Module], ids: list[int]) -> np.ndarray:
-    backbone, heads = model
+def read_by_hand(model: Reader, ids: list[int]) -> np.ndarray:
+    """Return what the readout of one frozen layer is by its definition."""
+    first, second = model.backbone.layers[:2]
+    found: dict[str, Any] = {}
+    hooks = [
+        module.register_forward_pre_hook(lambda _, args, name=name: found.__setitem__(name, args[0][0]))
+        for name, module in (
+            ("before", first.self_attn.q_proj), ("neurons", first.mlp.down_proj), ("after", second.self_attn.k_proj)
+        )
+    ]  # fmt: skip
     with torch.no_grad():
-        return np.asarray(heads(backbone(input_ids=torch.tensor([ids])).last_hidden_state)[0].numpy())
+        model.backbone(input_ids=torch.tensor([ids]))
+        outputs = model.readout(torch.cat([found[name] for name in ("before", "neurons", "after")], dim=1))
+    for hook in hooks:
+        hook.remove()
+    return np.asarray(outputs.numpy())[:, 0]
 
 
 def test_onnx_says_what_torch_says_and_transformers_loads_it(
@@ -192,8 +205,8 @@ def test_onnx_says_what_torch_says_and_transformers_loads_it(
     folder, found = model
     integers = encoder.multiplies_in() == "int8"  # other processors cut off sums of integers
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    exact, rounded = torch_model(folder, int8=False), torch_model(folder, int8=True)
-    assert exact[0].config.num_hidden_layers == 2
+    exact = by_transformers(folder, 1)
+    assert exact.backbone.config.num_hidden_layers == 3
     options = {"cased": found.encoder.cased, "separator": found.encoder.separator}
     others = tmp_path / "unrounded"
     shutil.copytree(folder, others)
@@ -206,28 +219,46 @@ def test_onnx_says_what_torch_says_and_transformers_loads_it(
     said, expected = [], []
     for (text,) in (part[:1] for part in articles(200)):
         ids = [*tokenizer(text.rstrip("."), add_special_tokens=False)["input_ids"], found.encoder.separator]
-        truth = by_torch(exact, ids)
-        for kind, outputs in (("float32", truth), ("unrounded", by_torch(rounded, ids))):
+        with torch.no_grad():
+            truth = exact(torch.tensor([ids]))[0].numpy()
+        assert np.abs(truth[:, OUTPUTS] - read_by_hand(exact, ids)).max() < 1e-5
+        for kind in ("float32", "unrounded"):
             (by_onnx,) = sessions[kind]._session.run(None, {"ids": np.array([ids])})
-            assert np.abs(by_onnx[0] - outputs).max() < 1e-4, kind
+            assert np.abs(by_onnx[0] - truth).max() < 1e-4, kind
         heads, (marks,) = sessions["int8"].read([[text]])
         garbled = truth[:-1, 6] + truth[1:, 7]
-        expected.append([*(truth[:, :3].mean(axis=0) + truth[-1, 3:6]), *garbled[:3]])
+        expected.append([*(truth[:, :3].mean(axis=0) + truth[-1, 3:6]), truth[:, OUTPUTS].mean(), *garbled[:3]])
         said.append([*heads[:, 0], *marks.garbled[:3]])
     error = (np.array(said) - expected).std(axis=0) / np.std(expected, axis=0)
     assert 0 < error.max() < (0.1 if integers else np.inf)
 
 
-@pytest.mark.parametrize("sharp", [1.0, 1e4])
-def test_no_graph_sees_what_comes_later(llama: Path, tmp_path: Path, sharp: float) -> None:
-    import onnxruntime
+def test_matrices_are_rounded_to_steps_of_their_outputs(llama: Path, tmp_path: Path) -> None:
+    before, start = load(str(llama)), load(str(llama))
+    export(Reader(start.backbone), start, tmp_path)
+    found = unpacked(tmp_path / "model.safetensors", (tmp_path / GRAPHS["int8"]).read_bytes())
+    named = {name: value for name, value in before.backbone.named_parameters() if ".layers." in f".{name}"}
+    matrices = {name: value.detach().numpy() for name, value in named.items() if value.ndim == 2}
+    assert sorted(found) == sorted(part for name in matrices for part in int8_names(name))
+    whole = unpacked(tmp_path / "model.safetensors", (tmp_path / GRAPHS["float32"]).read_bytes())
+    for name, exact in matrices.items():
+        integers, scales = (found[part] for part in int8_names(name))
+        assert np.abs(integers).max() == 127
+        assert (np.abs(integers.T * scales[:, None] - exact) <= scales[:, None] * 0.57).all()
+        assert (whole[f"backbone.{name}"] == integers.T * scales[:, None]).all()
 
+
+@pytest.mark.parametrize("sharp", [1.0, 1e4])
+def test_no_graph_sees_what_comes_later(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharp: float
+) -> None:
+    monkeypatch.setattr(encoder, "multiplies_in", lambda: "float32")
     start = load(str(llama))
     for layer in start.backbone.layers:
         layer.self_attn.q_proj.weight.data *= sharp  # scores of attention differ as much more
     reader = Reader(start.backbone)
     export(reader, start, tmp_path)
-    found = onnxruntime.InferenceSession(tmp_path / GRAPHS["float32"])
+    found = Encoder(tmp_path, cased=True, separator=start.separator)._session
     ids = np.arange(3, 60)[None]
     (outputs,) = found.run(None, {"ids": ids})
     with torch.no_grad():
@@ -245,20 +276,64 @@ def test_the_same_seed_and_data_give_the_same_bytes_even_when_killed(
     code = (
         "import sys; from pathlib import Path; from mtdetect import finetune; from mtdetect.train_accurate import"
         f" train_accurate; finetune.SAVE_EVERY = 0.0; train_accurate(Path({str(data)!r}), Path({str(again)!r}),"
-        f" pairs=[Path({str(data / 'pairs.parquet')!r})], init={str(llama)!r}, layers=2, tokens={TOKENS}, threads=1)"
+        f" pairs=[Path({str(data / 'pairs.parquet')!r})], init={str(llama)!r}, layers=3, frozen=1,"
+        f" tokens={TOKENS}, threads=1)"
     )
-    with subprocess.Popen([sys.executable, "-c", code]) as process:
-        while not (again / "checkpoint.safetensors").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.kill()
+    for stage in ("checkpoint.safetensors", "layers-*.npy"):
+        with subprocess.Popen([sys.executable, "-c", code]) as process:
+            while not list(again.glob(stage)):
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.kill()
     assert not (again / "config.json").exists()
     with pytest.raises(DataError, match="other settings"):
-        train_accurate(data, again, pairs=[data / "pairs.parquet"], init=str(llama), layers=2, tokens=9, threads=1)
+        train_accurate(
+            data, again, pairs=[data / "pairs.parquet"], init=str(llama), layers=3, frozen=1, tokens=9, threads=1
+        )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert sorted(path.name for path in again.iterdir()) == sorted(path.name for path in folder.iterdir())
     for name in (*FILES, "config.json"):
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_versions_of_a_document_share_the_weight_of_all() -> None:
+    known = [
+        Article("translated", ["One.", str(i)], float(i % 3 > 0), [0.0] * 2, [np.nan] * 2, None, f"g{i % 2}", 1 + i / 8)
+        for i in range(30)
+    ]
+    chosen, weights = readout._chosen(known, random.Random(0))
+    assert len(chosen) == len(weights) == 8 and {id(one) for one in chosen} <= {id(one) for one in known}
+    for group, style in product(("g0", "g1"), (0.0, 1.0)):
+        all_of, some = ([(a.group, a.style) == (group, style) for a in part] for part in (known, chosen))
+        total = sum(article.weight for article, use in zip(known, all_of, strict=True) if use)
+        assert weights[some] == pytest.approx([total / 2] * 2)
+
+
+def test_what_was_read_is_gone_on_with_and_what_is_other_is_not(
+    llama: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = learn_from(data, [], lambda row: True, 0)[:40]
+    means, calls = readout._means, []
+
+    def counted(model: Reader, parts: list[Any]) -> Any:
+        calls.append(len(parts))
+        return means(model, parts)
+
+    def read(frozen: int) -> np.ndarray:
+        calls.clear()
+        start = load(str(llama), 3, frozen)
+        model = Reader(start.backbone, None, frozen).eval()
+        tokens = [tokenised(start.tokenizer, article.sentences, cased=True) for article in known]
+        return np.array(readout._read(model, list(windows(tokens, start.separator)), tmp_path, str))
+
+    monkeypatch.setattr(readout, "_BATCH", 200)
+    monkeypatch.setattr(readout, "_means", counted)
+    whole, first = read(1), sum(calls)
+    (file,) = tmp_path.glob("layers-*.npy")
+    np.load(file, mmap_mode="r+")[-2:] = 0
+    assert (read(1) == whole).all() and 1 < sum(calls) < first
+    assert read(2).shape[1] == whole.shape[1] + 48 + 96
+    assert len(list(tmp_path.iterdir())) == 1  # that of other layers is gone
 
 
 def test_an_encoder_that_sees_both_sides_can_be_the_start(data: Path, tmp_path: Path) -> None:
@@ -268,14 +343,15 @@ def test_an_encoder_that_sees_both_sides_can_be_the_start(data: Path, tmp_path: 
         tmp_path / "b-v1",
         pairs=[data / "pairs.parquet"],
         init=str(start),
+        frozen=1,
         tokens=20_000,
         cased=False,
         matched=False,
         drop=["kind"],
     )
     heads, marks = found.encoder.read(articles(4))
-    assert heads.shape == (3, 20) and len(marks) == 20
-    assert np.isfinite(heads).all()
+    assert heads.shape == (4, 20) and len(marks) == 20
+    assert np.isfinite(heads).all() and np.ptp(heads[3])
 
 
 def test_errors_of_training(llama: Path, data: Path, tmp_path: Path) -> None:
@@ -285,6 +361,8 @@ def test_errors_of_training(llama: Path, data: Path, tmp_path: Path) -> None:
         load(str(tmp_path / "nothing"))
     with pytest.raises(DataError, match="has 3 layers: --layers is 4"):
         load(str(llama), 4)
+    with pytest.raises(DataError, match="of 2 layers fewer can be frozen: --frozen is 2"):
+        load(str(llama), 2, 2)
 
 
 def test_a_pruned_vocabulary_writes_everything(llama: Path) -> None:
@@ -483,9 +561,9 @@ def test_configurations_of_another_shape_are_one_line(model: tuple[Path, Accurat
     (folder / "config.json").write_bytes(good)
     blend = model[1].config["blend"]
     for changes in (
-        {"encoder": {"cased": True}}, {"encoder": {"cased": 1, "separator": 3}}, {"blend": {}},
-        {"blend": blend | {"style": [1.0]}}, {"blend": blend | {"sentence": 3}}, {"spans": {}},
-        {"cascade": {"clean": 80}},
+        {"encoder": {"cased": True}}, {"encoder": {"cased": 1, "separator": 3}}, {"frozen": 1.5}, {"blend": {}},
+        {"blend": blend | {"style": [1.0]}}, {"blend": blend | {"style": blend["garble"]}},
+        {"blend": blend | {"sentence": 3}}, {"spans": {}}, {"cascade": {"clean": 80}},
     ):  # fmt: skip
         rewritten(folder, **changes)
         with pytest.raises(ModelError, match="that of an accurate model"):
