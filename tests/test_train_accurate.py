@@ -336,6 +336,15 @@ def test_what_was_read_is_gone_on_with_and_what_is_other_is_not(
     assert len(list(tmp_path.iterdir())) == 1  # that of other layers is gone
 
 
+def test_the_command_goes_on_where_it_was_killed_before_any_checkpoint(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "layers-0123456789abcdef.npy").touch()
+    with pytest.raises(SystemExit):
+        main(["train", "accurate", "--data", str(data), "-o", str(tmp_path)])
+    assert "round trips through two pivots" in capsys.readouterr().err
+
+
 def test_an_encoder_that_sees_both_sides_can_be_the_start(data: Path, tmp_path: Path) -> None:
     start = write_bert(tmp_path / "bert")
     found = train_accurate(
