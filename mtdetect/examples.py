@@ -13,7 +13,7 @@ import numpy as np
 from mtdetect.corrupt import corrupt
 from mtdetect.data import Pair, read_rows, sentences_of
 from mtdetect.encoder import SPAN_KINDS
-from mtdetect.train import group_weights, judgement_targets, matched_rows
+from mtdetect.train import TODAY, group_weights, judgement_targets, matched_rows
 
 __all__ = ["Article", "learn_from"]
 
@@ -45,6 +45,8 @@ class Article(NamedTuple):
         The document that it is a version of.
     weight : float
         How often it is looked at, relative to others of its source.
+    today : bool
+        Whether it is a version of a document that systems of today translated.
     """
 
     source: str
@@ -55,6 +57,7 @@ class Article(NamedTuple):
     spans: Sequence[list[Span] | None] | None
     group: str = ""
     weight: float = 1.0
+    today: bool = False
 
 
 def learn_from(
@@ -105,11 +108,13 @@ def _translated(rows: list[dict[str, Any]], rng: np.random.Generator) -> list[Ar
     groups = np.unique([row["group"] for row in rows], return_inverse=True)[1]
     weights = group_weights(rows, groups, machine)
     weights /= weights.mean() if len(weights) else 1.0
+    today = {row["group"] for row in rows if row["source"] in TODAY}
     found = []
     for row, made, weight in zip(rows, machine.tolist(), np.minimum(weights, 8.0).tolist(), strict=True):
-        part = sentences_of(row)
+        part, group = sentences_of(row), row["group"]
         garble = _unknown(part) if made else [0.0] * len(part)
-        found.append(Article("translated", part, float(made), garble, _unknown(part), None, row["group"], weight))
+        style = float(made)
+        found.append(Article("translated", part, style, garble, _unknown(part), None, group, weight, group in today))
     return found
 
 

@@ -79,12 +79,15 @@ def rate(hit: B, group: NDArray[np.int64]) -> dict[str, Any]:
     return bootstrap([group], share) | {"n": len(hit)}
 
 
-def spearman(x: F64, y: F64, group: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the rank correlation of two columns, by groups."""
+def spearman(*parts: tuple[F64, F64, NDArray[np.int64]]) -> dict[str, Any]:
+    """Return the rank correlation of two columns, by groups: first, second, group; the mean where there are more."""
     from scipy.stats import spearmanr
 
     def correlation(weights: Sequence[F64 | None]) -> float:
-        which = np.arange(len(x)) if weights[0] is None else np.repeat(np.arange(len(x)), weights[0].astype(int))
-        return float(spearmanr(x[which], y[which])[0])
+        found = []
+        for (x, y, _), weight in zip(parts, weights, strict=True):
+            which = np.arange(len(x)) if weight is None else np.repeat(np.arange(len(x)), weight.astype(int))
+            found.append(spearmanr(x[which], y[which])[0])
+        return float(np.mean(found))
 
-    return bootstrap([group], correlation) | {"n": len(x)}
+    return bootstrap([group for _, _, group in parts], correlation) | {"n": sum(len(x) for x, _, _ in parts)}

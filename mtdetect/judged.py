@@ -34,12 +34,12 @@ def judgements(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, Any]
     score = np.array([row["score_raw"] for row in rows], float)
     group = np.unique([row["group"] for row in rows], return_inverse=True)[1]
     kind = np.array([f"{row['kind']} {row['lang_pair']}" for row in rows])
-    result = {}
-    for name in np.unique(kind):
-        use = kind == name
-        result[str(name)] = spearman(quality[use], score[use], group[use])
-    da = [entry["value"] for name, entry in result.items() if name.startswith("mlqe-da")]
-    return {"sentence": result, "mlqe-da mean": round(float(np.mean(da)), 4), "not judged": n_rows - len(rows)}
+    parts = {str(name): (quality[kind == name], score[kind == name], group[kind == name]) for name in np.unique(kind)}
+    return {
+        "sentence": {name: spearman(part) for name, part in parts.items()},
+        "mlqe-da mean": spearman(*(part for name, part in parts.items() if name.startswith("mlqe-da"))),
+        "not judged": n_rows - len(rows),
+    }
 
 
 def marked_spans(detector: Detector, rows: list[dict[str, Any]], source: str) -> dict[str, Any]:
@@ -84,14 +84,18 @@ def much_edited(detector: Detector, rows: list[dict[str, Any]]) -> dict[str, Any
     bad = np.array([rows[i]["hter"] >= 0.3 for i in use])
     group = np.unique([rows[i]["group"] for i in use], return_inverse=True)[1]
     pair = np.array([str(rows[i]["lang_pair"]) for i in use])
-    names = [name for name in np.unique(pair) if bad[pair == name].any() and not bad[pair == name].all()]
+    of_pair = {str(name): pair == name for name in np.unique(pair)}
+    of_pair = {name: use for name, use in of_pair.items() if bad[use].any() and not bad[use].all()}
 
-    def mean(weights: Sequence[F64 | None]) -> float:
-        parts = [(bad[pair == name], -quality[pair == name]) for name in names]
-        return float(np.mean([auroc(*part, w) for part, w in zip(parts, weights, strict=True)]))
+    def figure(*parts: B) -> dict[str, float]:
+        def mean(weights: Sequence[F64 | None]) -> float:
+            found = [auroc(bad[use], -quality[use], w) for use, w in zip(parts, weights, strict=True)]
+            return float(np.mean(found))
+
+        return bootstrap([group[use] for use in parts], mean)
 
     return {
-        "all pairs": bootstrap([group], lambda weights: auroc(bad, -quality, weights[0])),
-        "mean over pairs": bootstrap([group[pair == name] for name in names], mean),
-        "pairs": {str(name): round(auroc(bad[pair == name], -quality[pair == name]), 3) for name in names},
+        "all pairs": figure(np.ones(len(bad), bool)),
+        "mean over pairs": figure(*of_pair.values()),
+        "pairs": {name: figure(use) for name, use in of_pair.items()},
     }

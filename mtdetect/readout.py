@@ -25,7 +25,7 @@ from mtdetect.start import Start, has_bfloat16, stack_of
 
 __all__ = ["read_out"]
 
-_VERSIONS = 2  # of a document, by machines and by people each
+_VERSIONS = 4  # of a document, by machines and by people each
 _BATCH = 1536  # tokens
 _C = 0.003
 _FILE = "layers-"
@@ -44,7 +44,8 @@ def read_out(
     start : Start
         What it started from.
     articles : sequence of Article
-        What it learned from: of each document some versions, of each version the first window.
+        What it learned from. Of each document that systems of today translated (of all, where none did) it reads some
+        versions, of each version the first window: more of older systems adds nothing.
     seed : int
         Of the choice.
     folder : Path
@@ -52,7 +53,8 @@ def read_out(
     log : callable
         Called with a line from time to time.
     """
-    styled, weights = _chosen([article for article in articles if not np.isnan(article.style)], random.Random(seed))
+    styled = [article for article in articles if not np.isnan(article.style)]
+    styled, weights = _chosen([article for article in styled if article.today] or styled, random.Random(seed))
     if not model.frozen or not styled:
         return
     from sklearn.exceptions import ConvergenceWarning

@@ -72,8 +72,8 @@ def _low_quality(of: dict[str, Any]) -> list[str]:
 
 def _judged(of: dict[str, Any]) -> list[str]:
     lines = _head(["quality against human judgement", "Spearman", "n"])
-    lines += [f"| {name} | {_cell(figure)} | {figure['n']} |" for name, figure in of["sentence"].items()]
-    return [*lines, f"| mean over mlqe-da pairs | {of['mlqe-da mean']:.3f} | |"]
+    rows = of["sentence"] | {"mean over mlqe-da pairs": of["mlqe-da mean"]}
+    return lines + [f"| {name} | {_cell(figure)} | {figure['n']} |" for name, figure in rows.items()]
 
 
 def _spans(of: dict[str, Any]) -> list[str]:
@@ -84,8 +84,8 @@ def _spans(of: dict[str, Any]) -> list[str]:
 
 def _edited(of: dict[str, Any]) -> list[str]:
     lines = _head(["sentences with edits of 30 % and more against those with 5 % at most (mlqe), by quality", "AUROC"])
-    lines += [f"| {name} | {_cell(of[name])} |" for name in ("all pairs", "mean over pairs")]
-    return lines + [f"| {name} | {figure:.3f} |" for name, figure in of["pairs"].items()]
+    rows = {name: of[name] for name in ("all pairs", "mean over pairs")} | of["pairs"]
+    return lines + [f"| {name} | {_cell(figure)} |" for name, figure in rows.items()]
 
 
 def _reliability(of: dict[str, Any]) -> list[str]:

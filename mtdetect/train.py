@@ -34,6 +34,7 @@ from mtdetect.features import CHAR_KINDS, KINDS, TOKEN_KINDS, extract
 from mtdetect.text import split_sentences
 
 __all__ = [
+    "TODAY",
     "NgramCounts",
     "data_digests",
     "digest_of",
@@ -45,6 +46,8 @@ __all__ = [
     "train_fast",
 ]
 
+TODAY = ("wmt2021", "llm_mt")
+"""Sources whose systems translate as those of today do."""
 _CHUNK = 4000
 _SYSTEMS = 4
 _SAMPLE = 2000
@@ -171,7 +174,7 @@ def group_weights(rows: list[dict[str, Any]], groups: I64, machine: NDArray[np.b
     side = groups * 2 + machine
     era = [
         8.0
-        if row["source"] in ("wmt2021", "llm_mt")
+        if row["source"] in TODAY
         else 2.0
         if row["source"] != "htvsmt" and row["year"] >= 2014
         else 1.0

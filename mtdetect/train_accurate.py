@@ -313,6 +313,15 @@ class _Look:
         self._judged = read_rows(data, "judgements_dev")[::15]
 
     def __call__(self, model: Any, start: Any) -> str:
+        import torch
+
+        from mtdetect.start import has_bfloat16
+
+        device = next(model.parameters()).device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=has_bfloat16(device)):
+            return self._figures(model, start)
+
+    def _figures(self, model: Any, start: Any) -> str:
         from scipy.stats import spearmanr
 
         from mtdetect.finetune import read

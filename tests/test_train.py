@@ -24,7 +24,7 @@ def test_it_learns_what_the_machine_does(data: Path, trained: FastClassifier) ->
         figure = matched[level]["wmt2021"]
         assert figure["value"] >= floor
         assert figure["low"] <= figure["value"] <= figure["high"]
-    assert metrics["quality against judgement"]["mlqe-da mean"] > 0.6
+    assert metrics["quality against judgement"]["mlqe-da mean"]["value"] > 0.6
     flags = metrics["sentences flagged"]
     assert flags["news human"]["fpr_5"]["value"] <= 0.06
     assert flags["wmt2021 mt"]["fpr_5"]["value"] > 0.5

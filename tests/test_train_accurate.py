@@ -302,11 +302,11 @@ def test_versions_of_a_document_share_the_weight_of_all() -> None:
         for i in range(30)
     ]
     chosen, weights = readout._chosen(known, random.Random(0))
-    assert len(chosen) == len(weights) == 8 and {id(one) for one in chosen} <= {id(one) for one in known}
+    assert len(chosen) == len(weights) == 16 and {id(one) for one in chosen} <= {id(one) for one in known}
     for group, style in product(("g0", "g1"), (0.0, 1.0)):
         all_of, some = ([(a.group, a.style) == (group, style) for a in part] for part in (known, chosen))
         total = sum(article.weight for article, use in zip(known, all_of, strict=True) if use)
-        assert weights[some] == pytest.approx([total / 2] * 2)
+        assert weights[some] == pytest.approx([total / 4] * 4)
 
 
 def test_what_was_read_is_gone_on_with_and_what_is_other_is_not(
