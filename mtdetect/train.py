@@ -173,11 +173,7 @@ def group_weights(rows: list[dict[str, Any]], groups: I64, machine: NDArray[np.b
     """Weigh both sides of a document alike, and documents by how near their systems are to those of today."""
     side = groups * 2 + machine
     era = [
-        8.0
-        if row["source"] in TODAY
-        else 2.0
-        if row["source"] != "htvsmt" and row["year"] >= 2014
-        else 1.0
+        8.0 if row["source"] in TODAY else 2.0 if row["source"] != "htvsmt" and row["year"] >= 2014 else 1.0
         for row in rows
     ]
     return np.array(era) / np.bincount(side)[side]
