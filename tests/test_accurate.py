@@ -21,12 +21,15 @@ from mtdetect.detector import uncertain
 from mtdetect.encoder import GRAPHS, multiplies_in
 from mtdetect.evaluate import evaluate
 from mtdetect.filter import Rule, filter_corpus
+from mtdetect.text import split_sentences
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
 
 SEED = Path(__file__).parents[2] / "shared" / "data" / "seed_article.txt"
 FOLDER = model_folder("accurate")
+CASES = Path(__file__).parent / "cases"
+PAIRS = [json.loads(line) for line in (CASES / "garbled_pairs.jsonl").read_text("utf-8").splitlines()]
 GARBLED = (
     "The general was assassinated by the neighbor in a drone. He hits. The troops in the settlement sites of the north "
     "did not give an answer on the matter to the journalists, who they waited of the door for all the night. It is "
@@ -220,6 +223,40 @@ def test_acceptance_article(accurate: Detector, words: str) -> None:
     article = accurate.score(SEED.read_text("utf-8"))
     assert article.quality is not None and article.quality < 50
     assert any(words in span for span in marked(article))
+
+
+def garble_adds(detector: Detector, pair: dict[str, str]) -> float:
+    """Return how much higher the mt_score of a garbled sentence is than that of its clean twin in the same article."""
+    found = []
+    for side in ("garbled", "clean"):
+        parts = [[text[a:b] for a, b in split_sentences(text)] for text in (pair["before"], pair[side], pair["after"])]
+        scored = detector.score_sentences([sentence for part in parts for sentence in part]).sentences
+        found.append(max(sentence.mt_score for sentence in scored[len(parts[0]) : len(scored) - len(parts[2])]))
+    return found[0] - found[1]
+
+
+def test_of_twins_the_garbled_sentence_is_the_worse_one(accurate: Detector) -> None:
+    added = np.array([garble_adds(accurate, pair) for pair in PAIRS])
+    assert (added > 0).mean() > 0.85
+    assert added.mean() > 0.2
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(pair, marks=pytest.mark.xfail(strict=True, reason=pair["why"]), id=pair["words"])
+        for pair in PAIRS
+        if "why" in pair
+    ],
+)
+def test_fluent_garble_is_not_found_yet(accurate: Detector, pair: dict[str, str]) -> None:
+    assert garble_adds(accurate, pair) > 0
+
+
+def test_people_who_write_as_few_do_are_hardly_ever_flagged(accurate: Detector) -> None:
+    texts = [json.loads(line)["text"] for line in (CASES / "human_turns.jsonl").read_text("utf-8").splitlines()]
+    flagged = [text for text in texts if any(sentence.flagged for sentence in accurate.score(text).sentences)]
+    assert len(flagged) <= 1 and len(texts) == 20
 
 
 def test_the_checkpoint_loads_with_transformers_to_be_trained_on(tmp_path: Path) -> None:
