@@ -309,6 +309,26 @@ def test_versions_of_a_document_share_the_weight_of_all() -> None:
         assert weights[some] == pytest.approx([total / 4] * 4)
 
 
+def test_the_readout_learns_from_what_systems_of_today_translated(
+    llama: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = readout._chosen
+    found: list[list[Article]] = []
+
+    def noted(articles: list[Article], rng: random.Random) -> Any:
+        found.append(articles)
+        return chosen(articles[:4], rng)
+
+    monkeypatch.setattr(readout, "_chosen", noted)
+    known = [one for one in learn_from(data, [], lambda row: True, 0) if one.source == "translated"]
+    assert {one.today for one in known} == {True}  # the small data are of wmt2021
+    older = [one._replace(today=False) for one in known]
+    start = load(str(llama), 3, 1)
+    for articles, used in (([*older[:9], *known], known), (older, older)):
+        readout.read_out(Reader(start.backbone, None, 1).eval(), start, articles, 0, tmp_path, str)
+        assert found.pop() == used
+
+
 def test_what_was_read_is_gone_on_with_and_what_is_other_is_not(
     llama: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,8 @@ def worst(detector: Detector, pair: dict[str, Any], side: str) -> tuple[float, f
     parts = [[text[a:b] for a, b in split_sentences(text)] for text in (pair["before"], pair[side], pair["after"])]
     article = detector.score_sentences([sentence for part in parts for sentence in part])
     own = article.sentences[len(parts[0]) : len(parts[0]) + len(parts[1])]
-    return max(s.mt_score for s in own), min(s.quality for s in own), article.quality or 0.0
+    assert article.quality is not None, pair
+    return max(s.mt_score for s in own), min(s.quality for s in own), article.quality
 
 
 def main(names: list[str]) -> None:
