@@ -90,7 +90,8 @@ def learn_from(
         news = clean[_CLEAN:] or clean
         for article in list(found):
             part = sentences_of(chance.choice(news))[:_LONGEST]
-            found.append(Article("translated", part, 0.0, [0.0] * len(part), _unknown(part), None, article.group))
+            garble = [0.0] * len(part)
+            found.append(article._replace(sentences=part, style=0.0, garble=garble, quality=_unknown(part), weight=1.0))
     for pair in pairs:
         found += _trips(pair, chance)
     for row in clean[:_CLEAN]:
