@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtdetect import Detector
 from mtdetect.intervals import auroc, bootstrap
@@ -22,28 +25,31 @@ from mtdetect.text import split_sentences
 PAIRS = Path(__file__).parents[1] / "cases" / "garbled_pairs.jsonl"
 
 
-def worst(detector: Detector, pair: dict[str, Any], side: str) -> tuple[float, float, float]:
+def worst(detector: Detector, pair: dict[str, Any], side: str) -> tuple[float, float, float | None]:
     """Return the highest mt_score and the lowest quality of the sentences of a side, and the quality of the article."""
     parts = [[text[a:b] for a, b in split_sentences(text)] for text in (pair["before"], pair[side], pair["after"])]
     article = detector.score_sentences([sentence for part in parts for sentence in part])
     own = article.sentences[len(parts[0]) : len(parts[0]) + len(parts[1])]
-    assert article.quality is not None, pair
     return max(s.mt_score for s in own), min(s.quality for s in own), article.quality
+
+
+def _area(machine: NDArray[np.bool_], scores: NDArray[np.float64], weights: Sequence[Any]) -> float:
+    return auroc(machine, scores, weights[0])
 
 
 def main(names: list[str]) -> None:
     pairs = [json.loads(line) for line in PAIRS.read_text("utf-8").splitlines()]
-    machine = np.repeat([True, False], len(pairs))
-    group = np.tile(np.arange(len(pairs)), 2)
     for name in names:
         detector = Detector.from_pretrained(name)
         both = [[worst(detector, pair, side) for pair in pairs] for side in ("garbled", "clean")]
-        table = np.array(both).reshape(-1, 3) * [1, -1, -1]
-        for what, scores in zip(("mt_score", "quality", "quality of article"), table.T, strict=True):
-            row = bootstrap([group], lambda w, scores=scores: auroc(machine, scores, w[0]))
-            right = (scores[: len(pairs)] > scores[len(pairs) :]).mean()
+        table = np.array(both, float) * [1, -1, -1]
+        for what, scores in zip(("mt_score", "quality", "quality of article"), np.moveaxis(table, 2, 0), strict=True):
+            scores = scores[:, ~np.isnan(scores).any(axis=0)]  # an article of few words has no quality
+            group, machine = np.indices(scores.shape)[1].ravel(), np.repeat([True, False], scores.shape[1])
+            row = bootstrap([group], partial(_area, machine, scores.ravel()))
+            right = (scores[0] > scores[1]).mean()
             print(f"{name}, {what}: AUROC {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}], "
-                  f"{100 * right:.0f} % of {len(pairs)} pairs")  # fmt: skip
+                  f"{100 * right:.0f} % of {scores.shape[1]} pairs")  # fmt: skip
 
 
 if __name__ == "__main__":
