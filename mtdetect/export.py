@@ -15,7 +15,7 @@ import torch
 
 from mtdetect.encoder import GRAPHS, WINDOW, int8_names
 from mtdetect.finetune import Reader
-from mtdetect.start import HEADS, READOUT, Start, stack_of
+from mtdetect.start import HEADS_PREFIX, READOUT_PREFIX, Start, stack_of
 
 __all__ = ["export"]
 
@@ -59,7 +59,7 @@ def export(model: Reader, start: Start, folder: Path) -> dict[str, Any]:
                 tensors[f"{name}_shape"] = torch.tensor(value.shape)
             else:
                 tensors[name] = value.half().contiguous()
-    for first, part in ((HEADS, model.heads), (READOUT, model.readout)):
+    for first, part in ((HEADS_PREFIX, model.heads), (READOUT_PREFIX, model.readout)):
         if part is not None:
             tensors |= {first + name: value.half().contiguous() for name, value in part.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ def _of_stored_weights(graph: Any, weights: Path, *, integers: bool) -> Any:
     for initializer in graph.graph.initializer:
         name = initializer.name
         short = name.removeprefix("backbone.")
-        place = layout.get(short.replace("heads.", HEADS).replace("readout.", READOUT))
+        place = layout.get(short.replace("heads.", HEADS_PREFIX).replace("readout.", READOUT_PREFIX))
         if short in packed:
             n, k = initializer.dims
             whole, scales = int8_names(short)

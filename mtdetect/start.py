@@ -16,11 +16,11 @@ from tokenizers import Tokenizer
 from mtdetect.data import DataError
 from mtdetect.encoder import unpacked
 
-__all__ = ["HEADS", "READOUT", "Start", "has_bfloat16", "load", "prune", "stack_of"]
+__all__ = ["HEADS_PREFIX", "READOUT_PREFIX", "Start", "has_bfloat16", "load", "prune", "stack_of"]
 
-HEADS = "mtdetect.heads."
+HEADS_PREFIX = "mtdetect.heads."
 """What the names of the heads begin with in the weights of an `accurate` model."""
-READOUT = "mtdetect.readout."
+READOUT_PREFIX = "mtdetect.readout."
 """The same of what is read from all layers."""
 
 _RARE = 12  # a token that is used less often is written with shorter ones
@@ -135,7 +135,8 @@ def _trained(folder: Path | None, how: dict[str, Any]) -> tuple[Any, dict[str, A
     from transformers import AutoConfig, AutoModel
 
     weights = load_file(file)
-    heads = {name.removeprefix(HEADS): value.float() for name, value in weights.items() if name.startswith(HEADS)}
+    own = [name for name in weights if name.startswith(HEADS_PREFIX)]
+    heads = {name.removeprefix(HEADS_PREFIX): weights[name].float() for name in own}
     if not heads:
         return None
     about = AutoConfig.from_pretrained(folder)

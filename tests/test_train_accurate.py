@@ -40,7 +40,7 @@ from mtdetect.batches import Plan  # noqa: E402
 from mtdetect.examples import Article, learn_from  # noqa: E402
 from mtdetect.export import export  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
-from mtdetect.start import HEADS, READOUT, load, prune  # noqa: E402
+from mtdetect.start import HEADS_PREFIX, READOUT_PREFIX, load, prune  # noqa: E402
 from mtdetect.train_accurate import train_accurate  # noqa: E402
 
 TOKENS = 60_000
@@ -151,8 +151,8 @@ def by_transformers(folder: Path, frozen: int) -> Reader:
 
     weights = load_file(folder / "model.safetensors")
     model = Reader(AutoModel.from_pretrained(folder, dtype=torch.float32).eval(), frozen=frozen)
-    model.readout = torch.nn.Linear(weights[f"{READOUT}weight"].shape[1], 1)
-    for part, name in ((model.heads, HEADS), (model.readout, READOUT)):
+    model.readout = torch.nn.Linear(weights[f"{READOUT_PREFIX}weight"].shape[1], 1)
+    for part, name in ((model.heads, HEADS_PREFIX), (model.readout, READOUT_PREFIX)):
         part.load_state_dict({key: weights[name + key].float() for key in ("weight", "bias")})
     return model
 
