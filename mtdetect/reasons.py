@@ -21,7 +21,7 @@ PHRASING = "unnatural_phrasing"
 _DENSE = 0.3  # mean probability of the tokens of a sentence to be garbled, from which on it is shown which
 _GARBLED = "words that a fluent writer would not put here"
 _MACHINE_LIKE = "wording more usual in machine translation than in human English"
-_WORD, _LETTERS = re.compile(r"\S+"), re.compile(r"\w+")
+_WORD, _WHOLE = re.compile(r"\S+"), re.compile(r"\w+(?:[.,'’-]\w+)*")  # "5,000" and "well-known" are not cut
 F64 = NDArray[np.float64]
 
 
@@ -60,7 +60,7 @@ def spans(text: str, marks: Marks, limit: float) -> list[tuple[int, int, str]]:
     hit = np.flatnonzero((marks.garbled >= limit) & (marks.end > marks.start))
     if not len(hit):
         return found
-    words = [match.span() for match in _LETTERS.finditer(text)]
+    words = [match.span() for match in _WHOLE.finditer(text)]
     begins, ends = [begin for begin, _ in words], [end for _, end in words]
     for run in np.split(hit, np.flatnonzero(np.diff(hit) > 1) + 1):
         # a token may begin with the space before its word, or be a part of one

@@ -510,17 +510,25 @@ def test_offsets_index_the_text(model: tuple[Path, AccurateClassifier], words: l
                 assert one.start <= item.start < item.end <= one.end
 
 
-def test_spans_are_whole_words() -> None:
-    text = "He did to know; that."
-    tokens = [(0, 2), (2, 6), (6, 9), (9, 12), (12, 14), (14, 15), (15, 20)]
-    garbled = {1, 3, 5}
+@pytest.mark.parametrize(
+    ("text", "tokens", "garbled", "found"),
+    [
+        # a token may begin with a space, or be a part of a word; what is no word is not marked
+        ("He did to know; that.", [0, 2, 6, 9, 12, 14, 15, 20], {1, 3, 5}, ["did", "know"]),
+        ("It pays 5,000 readers.", [0, 2, 7, 9, 10, 13, 21], {1, 2, 4}, ["pays 5,000"]),
+        ("It pays 5,000 readers.", [0, 2, 7, 9, 10, 13, 21], {3, 5}, ["5,000", "readers"]),
+        ("A well-known man’s aim.", [0, 1, 6, 7, 12, 16, 18, 23], {1, 5}, ["well-known", "man’s"]),
+        ("No, that is all.", [0, 2, 3, 8, 11, 16], {0}, ["No"]),
+    ],
+)
+def test_spans_are_whole_words(text: str, tokens: list[int], garbled: set[int], found: list[str]) -> None:
     marks = Marks(
-        np.array([a for a, _ in tokens], np.int32),
-        np.array([b for _, b in tokens], np.int32),
-        np.array([1.0 if i in garbled else -9.0 for i in range(len(tokens))], np.float32),
-        np.zeros((len(tokens), len(SPAN_KINDS)), np.float32),
+        np.array(tokens[:-1], np.int32),
+        np.array(tokens[1:], np.int32),
+        np.array([1.0 if i in garbled else -9.0 for i in range(len(tokens) - 1)], np.float32),
+        np.zeros((len(tokens) - 1, len(SPAN_KINDS)), np.float32),
     )
-    assert [text[a:b] for a, b, _ in spans(text, marks, 0.0)] == ["did", "know"]  # and no semicolon
+    assert [text[a:b] for a, b, _ in spans(text, marks, 0.0)] == found
     assert spans(text, marks, 2.0) == []
 
 
