@@ -31,7 +31,8 @@ _RESERVE = 0.9  # of the rate that a point is named by: strong rules flag some s
 # in the score of a sentence, where style weighs 1; a fit would find what people translated garbled
 _ROUNDTRIP_WEIGHT = 1.25
 _USUAL, _RARE = 0.9, 0.98  # shares of the articles by people
-_BELOW_50 = {"human": 0.004, "ht": 0.05}  # share of the articles by people whose quality may be so low
+# share of the articles by people whose quality may be so low; an encoder needn't take translators for worse writers
+_BELOW_50 = {"human": 0.004, "ht": 0.05}
 F64 = NDArray[np.float64]
 
 
@@ -200,7 +201,8 @@ def calibrate(
         table = _table(z[:, part], hits[part], quality["sentence"])
         first = np.cumsum(sizes[which]) - sizes[which]
         raw[key] = article_features(*_columns(table), first, usual) @ np.array(quality["article"]["weights"])
-    lowest = min(float(np.quantile(scores, _BELOW_50[kind])) for (_, kind), scores in raw.items())
+    below = {kind: _BELOW_50["human" if joined else kind] for kind in _BELOW_50}
+    lowest = min(float(np.quantile(scores, below[kind])) for (_, kind), scores in raw.items())
     log(f"quality: {quality}, people's articles at 50: {-lowest:.3f}")
     quality["article"]["intercept"] = -lowest
     return {"mt": mt, "operating_points": points, "quality": quality}

@@ -77,7 +77,7 @@ _CONFIG: dict[str, type] = {
     "checksums": dict,
 }
 _FORMAT = 3
-_NAMES = {"fast": "fast-v4", "accurate": "accurate-v6", "cascade": "accurate-v6"}
+_NAMES = {"fast": "fast-v4", "accurate": "accurate-v7", "cascade": "accurate-v7"}
 _MAX_BYTES = 200_000_000  # of the arrays, unpacked
 
 F64 = NDArray[np.float64]

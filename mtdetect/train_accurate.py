@@ -27,6 +27,7 @@ __all__ = ["train_accurate"]
 _CLEAN = 1500
 _LOOK = 20
 _LIMITS = np.round(np.arange(-3.0, 3.01, 0.1), 2)
+_AS_GOOD = 0.001  # of two limits that agree so much alike with people, the one that shows more
 _SURE = 0.06  # share of the articles of news that `fast` is not sure of, for its quality and for its mt_score
 _TRIPS = 6.0  # in the score of a sentence, relative to documents: what is garbled is there to be seen, style hardly
 F64 = NDArray[np.float64]
@@ -282,7 +283,8 @@ def _span_limit(encoder: RememberingEncoder, rows: Sequence[dict[str, Any]], log
         matthews = (tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     for limit, line in zip(_LIMITS, matthews, strict=True):
         log(f"spans from {limit}: {dict(zip(sources, line.round(3).tolist(), strict=True))}")
-    return float(_LIMITS[int(np.nan_to_num(matthews).mean(axis=1).argmax())])
+    mean = np.nan_to_num(matthews).mean(axis=1)
+    return float(_LIMITS[int((mean >= mean.max() - _AS_GOOD).argmax())])
 
 
 def _cascade(fast: FastClassifier, rows: Sequence[dict[str, Any]], log: Callable[[str], None]) -> dict[str, float]:

@@ -55,21 +55,21 @@ def cascade() -> Detector:
 def test_golden_references(graph: str) -> None:
     rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
     assert len(rows) >= 100
-    # references are of float32, the same on all processors; integers move a sentence by .074, quality by .6
+    # references are of float32, the same on all processors; integers move a sentence by .127, quality by .1
     exact = graph == GRAPHS["float32"]
     if not exact and multiplies_in() != "int8":
         pytest.skip("this processor is not to multiply integers: it cuts off their sums")
     detector = Detector.from_pretrained("accurate")
     moved: list[float] = []
     for row, article in zip(rows, detector.score_many(row["text"] for row in rows), strict=True):
-        for name, moves in (("quality", 1e-2 if exact else 0.8), ("mt_score", 1e-4 if exact else 3e-2)):
+        for name, moves in (("quality", 1e-2 if exact else 0.3), ("mt_score", 1e-4 if exact else 5e-2)):
             assert (getattr(article, name) is None) == (row[name] is None)
             assert row[name] is None or getattr(article, name) == pytest.approx(row[name], abs=moves), row["text"][:60]
         found = [sentence.mt_score for sentence in article.sentences]
-        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4 if exact else 0.1)
+        assert found == pytest.approx(row["sentences"]["mt_score"], abs=1e-4 if exact else 0.16)
         moved += np.abs(np.subtract(found, row["sentences"]["mt_score"])).tolist()
         assert not exact or [sentence.flagged for sentence in article.sentences] == row["sentences"]["flagged"]
-    assert np.median(moved) < 0.01
+    assert np.median(moved) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,8 @@ def marked(article: ArticleScore) -> list[str]:
 
 def test_evidence_of_the_model_stands_where_the_text_is_garbled(accurate: Detector) -> None:
     found = marked(accurate.score(GARBLED))
-    assert {"He hits", "the neighbor in a drone", "waited of"} <= set(found)
+    for words in ("the neighbor in a drone", "hits", "settlement sites", "waited of"):
+        assert any(words in span for span in found), words
     assert sum(map(len, marked(accurate.score(CLEAN)))) < len(CLEAN) / 10 < sum(map(len, found))
 
 
@@ -205,24 +206,20 @@ def test_inference_needs_neither_torch_nor_transformers_and_starts_quickly(tmp_p
             cwd=tmp_path, capture_output=True, check=True,
         ).stdout  # fmt: skip
         times.append(of_children() - begin)
-    assert "accurate-v6@" in json.loads(out)["signature"]
+    assert "accurate-v7@" in json.loads(out)["signature"]
     assert min(times) < 3  # 2 on an idle core
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "hits",
-        "proportionate",
-        pytest.param("settlement sites", marks=pytest.mark.xfail(strict=True, reason="fluent, to the model")),
-    ],
-)
+@pytest.mark.parametrize("words", ["He hits", "settlement sites", "Necessary and proportionate action"])
 def test_acceptance_article(accurate: Detector, words: str) -> None:
     if not SEED.exists():
         pytest.skip(f"needs {SEED}")
-    article = accurate.score(SEED.read_text("utf-8"))
+    text = SEED.read_text("utf-8")
+    article = accurate.score(text)
     assert article.quality is not None and article.quality < 50
-    assert any(words in span for span in marked(article))
+    start = text.index(words)
+    items = [item for sentence in article.sentences for item in sentence.evidence if item.source == "model"]
+    assert any(item.start < start + len(words) and start < item.end for item in items)
 
 
 def garble_adds(detector: Detector, pair: dict[str, str]) -> float:
@@ -253,10 +250,10 @@ def test_fluent_garble_is_not_found_yet(accurate: Detector, pair: dict[str, str]
     assert garble_adds(accurate, pair) > 0
 
 
-def test_people_who_write_as_few_do_are_hardly_ever_flagged(accurate: Detector) -> None:
-    texts = [json.loads(line)["text"] for line in (CASES / "human_turns.jsonl").read_text("utf-8").splitlines()]
-    flagged = [text for text in texts if any(sentence.flagged for sentence in accurate.score(text).sentences)]
-    assert len(flagged) <= 1 and len(texts) == 20
+def test_people_who_write_as_few_do_are_not_flagged(accurate: Detector) -> None:
+    for line in (CASES / "human_turns.jsonl").read_text("utf-8").splitlines():
+        text = json.loads(line)["text"]
+        assert not any(sentence.flagged for sentence in accurate.score(text).sentences), text
 
 
 def test_the_checkpoint_loads_with_transformers_to_be_trained_on(tmp_path: Path) -> None:
@@ -271,4 +268,4 @@ def test_the_checkpoint_loads_with_transformers_to_be_trained_on(tmp_path: Path)
 
 
 def test_it_is_small_enough_to_ship() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 66_000_000
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 90_000_000
