@@ -201,8 +201,9 @@ def calibrate(
         table = _table(z[:, part], hits[part], quality["sentence"])
         first = np.cumsum(sizes[which]) - sizes[which]
         raw[key] = article_features(*_columns(table), first, usual) @ np.array(quality["article"]["weights"])
-    below = {kind: _BELOW_50["human" if joined else kind] for kind in _BELOW_50}
-    lowest = min(float(np.quantile(scores, below[kind])) for (_, kind), scores in raw.items())
+    lowest = min(
+        float(np.quantile(scores, _BELOW_50["human" if joined else kind])) for (_, kind), scores in raw.items()
+    )
     log(f"quality: {quality}, people's articles at 50: {-lowest:.3f}")
     quality["article"]["intercept"] = -lowest
     return {"mt": mt, "operating_points": points, "quality": quality}

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 import pytest
 from linear import of_children
+from twins import PAIRS, worst
 
 from mtdetect import ArticleScore, Detector
 from mtdetect.classifier import model_folder
@@ -21,7 +22,6 @@ from mtdetect.detector import uncertain
 from mtdetect.encoder import GRAPHS, multiplies_in
 from mtdetect.evaluate import evaluate
 from mtdetect.filter import Rule, filter_corpus
-from mtdetect.text import split_sentences
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -29,7 +29,6 @@ pytest.importorskip("tokenizers")
 SEED = Path(__file__).parents[2] / "shared" / "data" / "seed_article.txt"
 FOLDER = model_folder("accurate")
 CASES = Path(__file__).parent / "cases"
-PAIRS = [json.loads(line) for line in (CASES / "garbled_pairs.jsonl").read_text("utf-8").splitlines()]
 GARBLED = (
     "The general was assassinated by the neighbor in a drone. He hits. The troops in the settlement sites of the north "
     "did not give an answer on the matter to the journalists, who they waited of the door for all the night. It is "
@@ -55,7 +54,7 @@ def cascade() -> Detector:
 def test_golden_references(graph: str) -> None:
     rows = [orjson.loads(line) for line in (FOLDER / "reference.jsonl").read_bytes().splitlines()]
     assert len(rows) >= 100
-    # references are of float32, the same on all processors; integers move a sentence by .127, quality by .1
+    # references are of float32, the same on all processors; integers move a sentence by .118, quality by .1
     exact = graph == GRAPHS["float32"]
     if not exact and multiplies_in() != "int8":
         pytest.skip("this processor is not to multiply integers: it cuts off their sums")
@@ -224,12 +223,7 @@ def test_acceptance_article(accurate: Detector, words: str) -> None:
 
 def garble_adds(detector: Detector, pair: dict[str, str]) -> float:
     """Return how much higher the mt_score of a garbled sentence is than that of its clean twin in the same article."""
-    found = []
-    for side in ("garbled", "clean"):
-        parts = [[text[a:b] for a, b in split_sentences(text)] for text in (pair["before"], pair[side], pair["after"])]
-        scored = detector.score_sentences([sentence for part in parts for sentence in part]).sentences
-        found.append(max(sentence.mt_score for sentence in scored[len(parts[0]) : len(scored) - len(parts[2])]))
-    return found[0] - found[1]
+    return worst(detector, pair, "garbled")[0] - worst(detector, pair, "clean")[0]
 
 
 def test_of_twins_the_garbled_sentence_is_the_worse_one(accurate: Detector) -> None:

@@ -8,7 +8,6 @@ model has seen them, and they are of no engine. Intervals are from drawing the p
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -20,17 +19,9 @@ from numpy.typing import NDArray
 
 from mtdetect import Detector
 from mtdetect.intervals import auroc, bootstrap
-from mtdetect.text import split_sentences
 
-PAIRS = Path(__file__).parents[1] / "cases" / "garbled_pairs.jsonl"
-
-
-def worst(detector: Detector, pair: dict[str, Any], side: str) -> tuple[float, float, float | None]:
-    """Return the highest mt_score and the lowest quality of the sentences of a side, and the quality of the article."""
-    parts = [[text[a:b] for a, b in split_sentences(text)] for text in (pair["before"], pair[side], pair["after"])]
-    article = detector.score_sentences([sentence for part in parts for sentence in part])
-    own = article.sentences[len(parts[0]) : len(parts[0]) + len(parts[1])]
-    return max(s.mt_score for s in own), min(s.quality for s in own), article.quality
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from twins import PAIRS, worst
 
 
 def _area(machine: NDArray[np.bool_], scores: NDArray[np.float64], weights: Sequence[Any]) -> float:
@@ -38,10 +29,9 @@ def _area(machine: NDArray[np.bool_], scores: NDArray[np.float64], weights: Sequ
 
 
 def main(names: list[str]) -> None:
-    pairs = [json.loads(line) for line in PAIRS.read_text("utf-8").splitlines()]
     for name in names:
         detector = Detector.from_pretrained(name)
-        both = [[worst(detector, pair, side) for pair in pairs] for side in ("garbled", "clean")]
+        both = [[worst(detector, pair, side) for pair in PAIRS] for side in ("garbled", "clean")]
         table = np.array(both, float) * [1, -1, -1]
         for what, scores in zip(("mt_score", "quality", "quality of article"), np.moveaxis(table, 2, 0), strict=True):
             scores = scores[:, ~np.isnan(scores).any(axis=0)]  # an article of few words has no quality
