@@ -41,7 +41,7 @@ from mtdetect.examples import Article, learn_from  # noqa: E402
 from mtdetect.export import export  # noqa: E402
 from mtdetect.finetune import OUTPUTS, Reader, read  # noqa: E402
 from mtdetect.start import HEADS_PREFIX, READOUT_PREFIX, load, prune  # noqa: E402
-from mtdetect.train_accurate import train_accurate  # noqa: E402
+from mtdetect.train_accurate import _span_limit, train_accurate  # noqa: E402
 
 TOKENS = 60_000
 
@@ -530,6 +530,23 @@ def test_spans_are_whole_words(text: str, tokens: list[int], garbled: set[int], 
     )
     assert [text[a:b] for a, b, _ in spans(text, marks, 0.0)] == found
     assert spans(text, marks, 2.0) == []
+
+
+@pytest.mark.parametrize(("words", "limit"), [(2000, -1.9), (20, 0.6)])
+def test_of_limits_that_agree_alike_with_people_the_lowest_counts(words: int, limit: float) -> None:
+    """Below .6 a word that people left alone is shown, too: of many words that is nothing, of few it is much."""
+    starts = np.arange(words, dtype=np.int32) * 5
+    garbled = np.where(np.arange(words) % 2, -2.0, 1.0).astype(np.float32)
+    garbled[1] = 0.5
+    marks = Marks(starts, starts + 4, garbled, np.zeros((words, len(SPAN_KINDS)), np.float32))
+
+    class Reads:
+        def read(self, articles: Any) -> Any:
+            return None, [marks]
+
+    spans = [{"start": start, "end": start + 4} for start in starts[::2].tolist()]
+    row = {"source": "people", "text": "word " * words, "spans": spans}
+    assert _span_limit(Reads(), [row], lambda line: None) == limit  # type: ignore[arg-type]
 
 
 def test_the_cascade_asks_only_where_fast_is_uncertain(model: tuple[Path, AccurateClassifier]) -> None:
