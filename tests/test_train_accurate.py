@@ -544,8 +544,8 @@ def test_of_limits_that_agree_alike_with_people_the_lowest_counts(words: int, li
         def read(self, articles: Any) -> Any:
             return None, [marks]
 
-    spans = [{"start": start, "end": start + 4} for start in starts[::2].tolist()]
-    row = {"source": "people", "text": "word " * words, "spans": spans}
+    wrong = [{"start": start, "end": start + 4} for start in starts[::2].tolist()]
+    row = {"source": "people", "text": "word " * words, "spans": wrong}
     assert _span_limit(Reads(), [row], lambda line: None) == limit  # type: ignore[arg-type]
 
 
